@@ -1,0 +1,195 @@
+"""What the API answers and the page shows: one set of shapes for both.
+
+Energy in Wh, carbon in grams of CO2e, water in millilitres, times in UTC. A `Range` is a judgement
+band around the mid value, never a confidence interval. `None` means "not available", never zero.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Base of every response: unknown fields are a programming error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Range(Model):
+    """A figure with its band."""
+
+    low: float
+    mid: float
+    high: float
+
+
+class Totals(Model):
+    """Sums over a set of calls."""
+
+    calls: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    energy_wh: Range
+    co2e_g_location: Range
+    co2e_g_market: Range | None        # None unless every call in the set has market evidence
+    co2e_g_embodied: Range
+    water_ml_onsite: Range
+    water_ml_offsite: Range
+    water_ml: Range                    # on site + off site, lows added to lows
+    cost_usd: float | None             # list price; None if no model in the set has a known price
+    unpriced_calls: int
+
+
+class UsageRow(Model):
+    """One group of `GET /v1/usage`: the values of the dimensions asked for, then the totals."""
+
+    group: dict[str, str]
+    totals: Totals
+
+
+class Usage(Model):
+    """The answer of `GET /v1/usage`; the range is half-open, [from, to)."""
+
+    from_: datetime
+    to: datetime
+    group_by: list[str]
+    rows: list[UsageRow]
+    total: Totals
+    provisional_from: datetime | None  # windows not yet reconciled start here
+
+
+class TrendPoint(Model):
+    """One bucket of a trend: mid CO2e, energy and calls of one series."""
+
+    start: datetime
+    series: str
+    calls: int
+    energy_wh: float
+    co2e_g: float
+    water_ml: float
+
+
+class TierShare(Model):
+    """How much of the energy rests on which tier of evidence (A measured … F default class)."""
+
+    tier: str
+    calls: int
+    energy_wh: float
+    share: float                       # of energy, 0 … 1
+
+
+class LiveCall(Model):
+    """A line of "what is coming in now"."""
+
+    id: str
+    start_time: datetime
+    team: str
+    service: str
+    provider: str
+    model: str
+    operation: str
+    output_tokens: int
+    energy_wh: float
+    co2e_g: float
+    counted: bool
+    reason: str
+    provisional: bool
+
+
+class Equivalent(Model):
+    """A figure a person can picture, with its source."""
+
+    label: str                         # "km by car"
+    amount: float
+    basis: str                         # "CO2e" | "energy" | "water"
+    source_title: str
+    source_url: str
+
+
+class Overview(Model):
+    """Everything the front page shows."""
+
+    org_id: str
+    now: datetime
+    today: Totals                      # since 00:00 UTC
+    yesterday_same_hours: Totals
+    trend_days: int                    # 7 or 30
+    trend: list[TrendPoint]            # by day and model; the small ones are "other"
+    top_teams: list[UsageRow]
+    top_services: list[UsageRow]
+    top_models: list[UsageRow]
+    tiers: list[TierShare]
+    live: list[LiveCall]
+    calls_per_minute: list[int]        # the last 30 minutes, oldest first
+    provisional_from: datetime | None
+    equivalents: list[Equivalent]
+    factor_set: str
+
+
+class CallRow(Model):
+    """One call as listed."""
+
+    id: str                            # 32 hex digits: trace hash and span id
+    start_time: datetime
+    received_at: datetime
+    duration_ms: float
+    project: str
+    team: str
+    service: str
+    environment: str
+    provider: str
+    request_model: str
+    response_model: str
+    place: str
+    operation: str
+    scope: str
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    usage_quality: str
+    counted: bool
+    reason: str
+    energy_wh: float
+    co2e_g: float
+    water_ml: float
+    method: str
+    model_tier: str
+
+
+class Calls(Model):
+    """A page of calls, newest first; pass `next_cursor` on to continue."""
+
+    calls: list[CallRow]
+    next_cursor: str | None
+
+
+class Derivation(Model):
+    """One line of how a figure came about: the formula with its numbers put in."""
+
+    name: str
+    formula: str
+    numbers: str
+    result: str
+    source: str
+
+
+class CallDetail(Model):
+    """One call with its ranges and its derivation."""
+
+    call: CallRow
+    energy_wh: Range
+    co2e_g_location: Range
+    co2e_g_market: Range | None
+    co2e_g_embodied: Range
+    water_ml_onsite: Range
+    water_ml_offsite: Range
+    coefficients: dict[str, str | float | None]
+    derivation: list[Derivation]
+    cancelled_by_reconcile: bool

@@ -1,0 +1,1 @@
+"""The Ecomind SDK for Python."""

@@ -1,0 +1,1 @@
+"""The names, units and dialects of AI telemetry that every part of Ecomind shares."""
