@@ -83,7 +83,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Footprint:
-    """One call's footprint: Wh, grams of CO2e and millilitres. Market-based is None without evidence."""
+    """One call's footprint: Wh, grams of CO2e, millilitres. Market-based: None without evidence."""
 
     energy_wh: Range
     co2e_g_location: Range

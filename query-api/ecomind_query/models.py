@@ -36,12 +36,12 @@ class Totals(Model):
     reasoning_tokens: int
     energy_wh: Range
     co2e_g_location: Range
-    co2e_g_market: Range | None        # None unless every call in the set has market evidence
+    co2e_g_market: Range | None  # None unless every call in the set has market evidence
     co2e_g_embodied: Range
     water_ml_onsite: Range
     water_ml_offsite: Range
-    water_ml: Range                    # on site + off site, lows added to lows
-    cost_usd: float | None             # list price; None if no model in the set has a known price
+    water_ml: Range  # on site + off site, lows added to lows
+    cost_usd: float | None  # list price; None if no model in the set has a known price
     unpriced_calls: int
 
 
@@ -80,7 +80,7 @@ class TierShare(Model):
     tier: str
     calls: int
     energy_wh: float
-    share: float                       # of energy, 0 … 1
+    share: float  # of energy, 0 … 1
 
 
 class LiveCall(Model):
@@ -104,9 +104,9 @@ class LiveCall(Model):
 class Equivalent(Model):
     """A figure a person can picture, with its source."""
 
-    label: str                         # "km by car"
+    label: str  # "km by car"
     amount: float
-    basis: str                         # "CO2e" | "energy" | "water"
+    basis: str  # "CO2e" | "energy" | "water"
     source_title: str
     source_url: str
 
@@ -116,16 +116,16 @@ class Overview(Model):
 
     org_id: str
     now: datetime
-    today: Totals                      # since 00:00 UTC
+    today: Totals  # since 00:00 UTC
     yesterday_same_hours: Totals
-    trend_days: int                    # 7 or 30
-    trend: list[TrendPoint]            # by day and model; the small ones are "other"
+    trend_days: int  # 7 or 30
+    trend: list[TrendPoint]  # by day and model; the small ones are "other"
     top_teams: list[UsageRow]
     top_services: list[UsageRow]
     top_models: list[UsageRow]
     tiers: list[TierShare]
     live: list[LiveCall]
-    calls_per_minute: list[int]        # the last 30 minutes, oldest first
+    calls_per_minute: list[int]  # the last 30 minutes, oldest first
     provisional_from: datetime | None
     equivalents: list[Equivalent]
     factor_set: str
@@ -134,7 +134,7 @@ class Overview(Model):
 class CallRow(Model):
     """One call as listed."""
 
-    id: str                            # 32 hex digits: trace hash and span id
+    id: str  # 32 hex digits: trace hash and span id
     start_time: datetime
     received_at: datetime
     duration_ms: float

@@ -1,1 +1,1 @@
-"""The receiver: OTLP in, a durable spool, the engine that decodes and multiplies, exactly-once storage."""
+"""The receiver: OTLP in, a durable spool, an engine that multiplies, exactly-once storage."""

@@ -30,32 +30,49 @@ class Settings(BaseSettings):
     )
     key_dir: Path = Field(
         default_factory=lambda: _home("XDG_CONFIG_HOME", ".config"),
-        description="Where the spool and pseudonym keys live; must not be inside the data directory.",
+        description="Where the spool and pseudonym keys live; never inside the data directory.",
     )
     host: str = Field(
-        "127.0.0.1", description="Address that every listener binds; only loopback while there are no keys."
+        "127.0.0.1",
+        description="Address that every listener binds; only loopback while there are no keys.",
     )
-    otlp_grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP/gRPC port; 0 picks a free one.")
-    otlp_http_port: int = Field(4318, ge=0, le=65535, description="OTLP/HTTP port; 0 picks a free one.")
-    api_port: int = Field(8080, ge=0, le=65535, description="API and page port; 0 picks a free one.")
+    otlp_grpc_port: int = Field(
+        4317, ge=0, le=65535, description="OTLP/gRPC port; 0 picks a free one."
+    )
+    otlp_http_port: int = Field(
+        4318, ge=0, le=65535, description="OTLP/HTTP port; 0 picks a free one."
+    )
+    api_port: int = Field(
+        8080, ge=0, le=65535, description="API and page port; 0 picks a free one."
+    )
     request_max_bytes: int = Field(
         64 * MIB, ge=1024, description="Largest OTLP request, before and after decompression."
     )
-    spool_segment_max_spans: int = Field(250_000, ge=1, description="A segment is sealed at this many spans,")
-    spool_segment_max_bytes: int = Field(
-        64 * MIB, ge=4096, description="or at this many bytes,"
+    spool_segment_max_spans: int = Field(
+        250_000, ge=1, description="A segment is sealed at this many spans,"
     )
+    spool_segment_max_bytes: int = Field(64 * MIB, ge=4096, description="or at this many bytes,")
     spool_segment_max_seconds: float = Field(
         1.0, gt=0, description="or when its first record is this old."
     )
     spool_max_bytes: int = Field(
-        2048 * MIB, ge=MIB, description="High-water mark of the spool; above it requests get 503 and Retry-After."
+        2048 * MIB,
+        ge=MIB,
+        description="High-water mark of the spool; above it requests get 503 and Retry-After.",
     )
     retention_days: int = Field(
         90, ge=1, description="Days that single calls are kept; set when the store is created."
     )
     reconcile_window_seconds: int = Field(
         900, ge=1, description="Length of the windows in which twins and re-sends are cancelled."
+    )
+    loader_threads: int = Field(
+        2, ge=1, le=16, description="Segments that are loaded at the same time."
+    )
+    resolver_cache_entries: int = Field(
+        100_000,
+        ge=100,
+        description="Distinct calls (model, place, day) whose factors are kept in memory.",
     )
     engine_memory_max_bytes: int = Field(
         4096 * MIB, ge=256 * MIB, description="Memory the engine may use for queries."
@@ -64,5 +81,6 @@ class Settings(BaseSettings):
         "info", description="Level of the JSON log lines on stdout."
     )
     telemetry_endpoint: str = Field(
-        "", description="OTLP/HTTP endpoint for Ecomind's own traces and metrics; never its own receiver."
+        "",
+        description="OTLP/HTTP endpoint for Ecomind's own telemetry; never its own receiver.",
     )

@@ -5,7 +5,7 @@
 -- a deduplication window (here and on each rollup), fsync after insert (or a power cut loses the part
 -- while the log remembers its token), and the same token on every retry (load.sql sets it).
 
-CREATE TABLE calls
+CREATE TABLE IF NOT EXISTS calls
 (
     org_id               LowCardinality(String),
     project_id           LowCardinality(String),
@@ -55,7 +55,7 @@ SETTINGS ttl_only_drop_parts = 1,
          non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
-CREATE TABLE coefficients
+CREATE TABLE IF NOT EXISTS coefficients
 (
     coef_id                    UInt64,             -- hash of everything below
     method                     LowCardinality(String),   -- ecomind@v1, measured, class …
@@ -90,7 +90,7 @@ ORDER BY coef_id
 SETTINGS non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
-CREATE TABLE usage_hourly
+CREATE TABLE IF NOT EXISTS usage_hourly
 (
     org_id               LowCardinality(String),
     project_id           LowCardinality(String),
@@ -130,7 +130,7 @@ TTL hour + INTERVAL 10 YEAR
 SETTINGS non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
-CREATE MATERIALIZED VIEW usage_hourly_mv TO usage_hourly AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_hourly_mv TO usage_hourly AS
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model,
     place, operation, service_tier, usage_quality,
@@ -156,7 +156,7 @@ WHERE counted
 GROUP BY ALL;
 
 -- What became of every span that was acknowledged, per segment: stored, or dropped and why.
-CREATE TABLE span_outcomes
+CREATE TABLE IF NOT EXISTS span_outcomes
 (
     received_at  DateTime('UTC'),
     segment_id   UInt64,
@@ -173,7 +173,7 @@ SETTINGS non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
 -- The last spans of each segment and why each counted or not, for `ecomind doctor --telemetry`.
-CREATE TABLE recent_spans
+CREATE TABLE IF NOT EXISTS recent_spans
 (
     received_at  DateTime('UTC'),
     segment_id   UInt64,
@@ -191,7 +191,7 @@ ORDER BY received_at
 TTL received_at + INTERVAL 1 DAY
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE TABLE reconciled
+CREATE TABLE IF NOT EXISTS reconciled
 (
     window_end   DateTime('UTC'),
     corrections  UInt64

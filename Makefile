@@ -1,0 +1,65 @@
+# A few words, each calling one tool. `.venv` is made by itself and refreshed when pyproject.toml changes.
+# Options pass through: make demo ARGS=--exit · make test PYTEST_ARGS="-k spool" · make bench ARGS=--json
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+BIN := .venv/bin
+UI_TOOLS := query-api/ui-tools
+ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo up test lint types bench docs screenshots soak clean
+
+help: ## Say what each word does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/demo ## Start Ecomind, send it a real app's calls and 30 days of history, print a summary and the URL
+	@$(BIN)/ecomind demo $(ARGS)
+
+up: .venv/demo ## Start Ecomind on this machine
+	@$(BIN)/ecomind up $(ARGS)
+
+test: lint types browser-tools ## Run everything that must pass: lint, types, then every test
+	@$(BIN)/pytest -m "not soak" $(PYTEST_ARGS)
+
+lint: .venv/dev ## Check style and who imports whom
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports
+
+types: .venv/dev ## Check types
+	@$(BIN)/mypy
+
+bench: .venv/demo ## Measure ingest on this machine
+	@$(BIN)/ecomind bench ingest $(ARGS)
+
+docs: .venv/dev ## Build the documentation into site/
+	@$(BIN)/mkdocs build --strict --quiet
+
+screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every width and theme
+	@$(BIN)/python $(UI_TOOLS)/screenshots.py $(ARGS)
+
+soak: .venv/dev ## Run the long tests
+	@$(BIN)/pytest -m soak $(PYTEST_ARGS)
+
+clean: ## Remove .venv and everything that was built; data directories stay
+	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+
+# What demo and up need is fewer downloads than what the tests need; the second holds the first.
+.venv/demo: pyproject.toml
+	@.ci/install demo
+	@touch $@
+
+.venv/dev: pyproject.toml
+	@.ci/install dev
+	@touch .venv/demo $@
+
+# Without a browser or Node the tests that need them are skipped, each with its reason.
+.PHONY: browser-tools
+browser-tools:
+	@.ci/system-packages test || true
+	@$(MAKE) --no-print-directory $(UI_TOOLS)/node_modules/.package-lock.json || echo "Going on without: the tests that need them are skipped."
+
+$(UI_TOOLS)/node_modules/.package-lock.json: $(UI_TOOLS)/package-lock.json
+	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --loglevel error >/dev/null
+	@touch $@

@@ -1,0 +1,1 @@
+"""`ecomind bench`: a workload, its generator, and the checks that make figures worth quoting."""

@@ -1,0 +1,191 @@
+"""One measured phase: a fresh server, the generator beside it, the figures, then the invariants.
+
+The server is watched from outside. Its processor time is taken from the start of the measured
+window until the last span is stored, so that work put off into the backlog is paid for.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ecomind_query.bench.generator import DONE, MEASURING
+from ecomind_query.bench.invariants import Sent, Verdict, read_report, verify
+from ecomind_query.bench.process import Counters, Server, ServerError
+from ecomind_query.bench.workload import Mode, Variant
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.store import Store
+
+DRAIN_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    mode: Mode
+    variant: Variant
+    seconds: float
+    warmup_seconds: float
+    connections: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one phase. Spans are of the whole phase, rates of the measured window."""
+
+    mode: str
+    variant: str
+    acked_spans: int
+    stored_spans: int
+    rollup_spans: int
+    dropped_spans: int
+    requests_per_s: float
+    spans_per_s_acked: float
+    spans_per_s_stored: float
+    cpu_us_per_span: float
+    generator_cpu_us_per_span: float
+    ack_ms_p50: float
+    ack_ms_p95: float
+    ack_ms_p99: float
+    ack_ms_max: float
+    backlog_at_end_s: float
+    rss_mb_peak: float
+    bytes_per_call_on_disk: float
+    requests_refused: int
+    invariants: dict[str, Any]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every invariant holds."""
+        return not self.invariants["failures"]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The server at one moment."""
+
+    at: float
+    cpu_seconds: float
+    counters: Counters
+
+    @classmethod
+    def of(cls, server: Server) -> _Sample:
+        return cls(time.monotonic(), server.cpu_seconds(), server.counters())
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A finished run of the generator and the server around it."""
+
+    totals: dict[str, Any]
+    start: _Sample
+    end: _Sample
+    drained: _Sample
+    rss_mb_peak: float
+
+
+def measure(plan: Plan, folder: Path) -> Result:
+    """Run one phase in `folder`, which must be empty. Raises ServerError."""
+    seed = secrets.randbits(63) | 1 << 62
+    report = folder / "acknowledged"
+    server = Server(folder)
+    server.start()
+    try:
+        watched = _watch(server, _generator(plan, server, seed, report))
+    finally:
+        server.stop()
+    sent = Sent(seed, plan.mode, watched.totals["sent_requests"], read_report(report))
+    store = Store(Settings.model_validate(server.folders))
+    try:
+        verdict = verify(store, sent)
+        bytes_per_call = _bytes_per_call(store)
+    finally:
+        store.close()
+    return _result(plan, watched, verdict, bytes_per_call)
+
+
+def _generator(plan: Plan, server: Server, seed: int, report: Path) -> subprocess.Popen[str]:
+    options = {
+        "--url": server.addresses["otlp_http"],
+        "--seconds": plan.seconds,
+        "--warmup": plan.warmup_seconds,
+        "--connections": plan.connections,
+        "--mode": plan.mode,
+        "--variant": plan.variant,
+        "--seed": seed,
+        "--report": report,
+    }
+    command = [sys.executable, "-m", "ecomind_query.bench.generator"]
+    command += [str(part) for option in options.items() for part in option]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _watch(server: Server, generator: subprocess.Popen[str]) -> _Watched:
+    try:
+        assert generator.stdout is not None
+        events = _Events(generator.stdout)
+        events.await_event(MEASURING)
+        start = _Sample.of(server)
+        totals = events.await_event(DONE)
+        end = _Sample.of(server)
+        generator.wait()
+    finally:
+        generator.kill()
+    server.wait_drained(DRAIN_SECONDS)
+    return _Watched(totals, start, end, _Sample.of(server), server.memory_mb(peak=True))
+
+
+class _Events:
+    """The generator's lines."""
+
+    def __init__(self, lines: IO[str]) -> None:
+        self._lines = lines
+
+    def await_event(self, name: str) -> dict[str, Any]:
+        """The next event, which must be `name`. Raises ServerError if the generator failed."""
+        line = self._lines.readline()
+        event: dict[str, Any] = json.loads(line) if line else {}
+        if event.get("event") != name:
+            raise ServerError("the load generator ended early; its error is above")
+        return event
+
+
+def _bytes_per_call(store: Store) -> float:
+    row = store.query(
+        "SELECT sum(bytes_on_disk) AS bytes, sum(rows) AS n FROM system.parts"
+        " WHERE database = currentDatabase() AND table = 'calls' AND active"
+    )[0]
+    return round(int(row["bytes"]) / max(int(row["n"]), 1), 1)
+
+
+def _result(plan: Plan, watched: _Watched, verdict: Verdict, bytes_per_call: float) -> Result:
+    totals, start, end, drained = watched.totals, watched.start, watched.end, watched.drained
+    spans = max(totals["measured_spans"], 1)
+    stored_in_window = end.counters.stored_spans - start.counters.stored_spans
+    ack_ms = {name: totals["ack_ms"].get(name, 0.0) for name in ("p50", "p95", "p99", "max")}
+    return Result(
+        mode=plan.mode,
+        variant=plan.variant,
+        acked_spans=totals["acked_spans"],
+        stored_spans=verdict.stored_spans,
+        rollup_spans=verdict.rollup_calls,
+        dropped_spans=drained.counters.dropped_spans,
+        requests_per_s=totals["requests_per_s"],
+        spans_per_s_acked=totals["spans_per_s"],
+        spans_per_s_stored=round(stored_in_window / (end.at - start.at), 1),
+        cpu_us_per_span=round((drained.cpu_seconds - start.cpu_seconds) / spans * 1e6, 2),
+        generator_cpu_us_per_span=round(totals["measured_cpu_seconds"] / spans * 1e6, 2),
+        **{f"ack_ms_{name}": value for name, value in ack_ms.items()},
+        backlog_at_end_s=round(drained.at - end.at, 2),
+        rss_mb_peak=round(watched.rss_mb_peak, 1),
+        bytes_per_call_on_disk=bytes_per_call,
+        requests_refused=sum(totals["refused"].values()) + sum(totals["retried"].values()),
+        invariants=asdict(verdict),
+    )

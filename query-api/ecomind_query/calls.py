@@ -1,0 +1,145 @@
+"""`GET /v1/calls` and `/v1/calls/{id}`: single calls, as they stand after corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ecomind_processor.footprint import Coefficients, Footprint, Quantities, footprint
+from ecomind_processor.footprint import Range as Band
+from ecomind_query import cursors
+from ecomind_query.coefficients import CoefficientBook
+from ecomind_query.derivation import derive, not_counted
+from ecomind_query.errors import BadParameter
+from ecomind_query.models import CallDetail, CallRow, Calls, Range
+from ecomind_query.periods import moment
+from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
+from ecomind_semconv.units import US_PER_MS
+
+MAX_LIMIT = 500
+_COUNTED = {"true": 1, "1": 1, "false": 0, "0": 0}
+_COPIED = (
+    "start_time", "received_at", "team", "service", "environment", "provider", "request_model",
+    "response_model", "place", "operation", "scope", "input_tokens", "cache_read_tokens",
+    "cache_write_tokens", "output_tokens", "reasoning_tokens", "usage_quality", "reason",
+)  # fmt: skip
+
+
+def list_calls(
+    queries: Queries,
+    book: CoefficientBook,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    filters: Mapping[str, str] | None = None,
+) -> Calls:
+    """One page of calls, newest first. Raises BadParameter."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadParameter("limit", f"{limit} must lie between 1 and {MAX_LIMIT}.")
+    before = cursors.decode(queries.org_id, cursor) if cursor else None
+    rows = queries.calls(bound_filters(filters or {}), before, limit + 1)
+    entries = book.entries(queries, (row["coef_id"] for row in rows))
+    shown = rows[:limit]
+    return Calls(
+        calls=[call_row(row, entries[row["coef_id"]].coefficients) for row in shown],
+        next_cursor=_cursor_after(queries.org_id, shown[-1]) if len(rows) > limit else None,
+    )
+
+
+def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail | None:
+    """One call with its ranges and derivation; None if this organisation has no such call."""
+    identity = cursors.parse_call_id(id)
+    rows = queries.call(*identity) if identity else []
+    if not rows:
+        return None
+    row = standing(rows)
+    coefficients = book.entries(queries, [row["coef_id"]])[row["coef_id"]].coefficients
+    result = _footprint(row, coefficients)
+    market = result.co2e_g_market
+    return CallDetail(
+        call=call_row(row, coefficients),
+        energy_wh=as_range(result.energy_wh),
+        co2e_g_location=as_range(result.co2e_g_location),
+        co2e_g_market=None if market is None else as_range(market),
+        co2e_g_embodied=as_range(result.co2e_g_embodied),
+        water_ml_onsite=as_range(result.water_ml_onsite),
+        water_ml_offsite=as_range(result.water_ml_offsite),
+        coefficients={"coef_id": f"{row['coef_id']:016x}", **vars_of(coefficients)},
+        derivation=derive(quantities(row), coefficients, result)
+        if row["counted"]
+        else not_counted(row["reason"]),
+        cancelled_by_reconcile=any(other["sign"] < 0 for other in rows),
+    )
+
+
+def bound_filters(filters: Mapping[str, str]) -> dict[str, object]:
+    """The filters with their values as the store compares them. Raises BadParameter."""
+    checked("filter", filters, CALL_FILTERS)
+    bound: dict[str, object] = dict(filters)
+    for name in ("from", "to"):
+        if name in filters:
+            bound[name] = moment(name, filters[name])
+    if "counted" in filters:
+        value = _COUNTED.get(filters["counted"].lower())
+        if value is None:
+            raise BadParameter("counted", f"{filters['counted'][:40]!r} must be true or false.")
+        bound["counted"] = value
+    return bound
+
+
+def standing(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row that stands for a call: not cancelled, counted if one is; else the newest."""
+
+    def key(row: Mapping[str, Any]) -> tuple[object, ...]:
+        return row["segment_id"], row["counted"], row["reason"]
+
+    cancelled = {key(row) for row in rows if row["sign"] < 0}
+    originals = [row for row in rows if row["sign"] > 0] or list(rows)
+    return max(originals, key=lambda row: (key(row) not in cancelled, row["counted"]))
+
+
+def quantities(row: Mapping[str, Any]) -> Quantities:
+    """What the call consumed."""
+    return Quantities(*(int(row[name]) for name in Quantities._fields))
+
+
+def call_row(row: Mapping[str, Any], coefficients: Coefficients) -> CallRow:
+    """A call as listed; its figures are worked out from the integers."""
+    result = _footprint(row, coefficients)
+    return CallRow(
+        id=cursors.call_id(row["trace_hash"], row["span_id"]),
+        project=row["project_id"],
+        duration_ms=row["duration_us"] / US_PER_MS,
+        counted=bool(row["counted"]),
+        energy_wh=result.energy_wh.mid,
+        co2e_g=result.co2e_g_location.mid,
+        water_ml=result.water_ml_onsite.mid + result.water_ml_offsite.mid,
+        method=coefficients.method,
+        model_tier=coefficients.model_tier,
+        **{name: row[name] for name in _COPIED},
+    )
+
+
+def as_range(band: Band) -> Range:
+    """A figure of the processor in the API's shape."""
+    return Range(low=band.low, mid=band.mid, high=band.high)
+
+
+def vars_of(coefficients: Coefficients) -> dict[str, str | float | None]:
+    """Every coefficient by name."""
+    return {name: getattr(coefficients, name) for name in coefficients.__dataclass_fields__}
+
+
+def _footprint(row: Mapping[str, Any], coefficients: Coefficients) -> Footprint:
+    """The footprint of a call; one that is not counted has none of its own."""
+    result = footprint(quantities(row), coefficients)
+    if row["counted"]:
+        return result
+    none = Band(0.0, 0.0, 0.0)
+    market = None if result.co2e_g_market is None else none
+    return Footprint(none, none, market, none, none, none)
+
+
+def _cursor_after(org_id: str, row: Mapping[str, Any]) -> str:
+    place = Place(row["start_time"], row["trace_hash"], row["span_id"], row["segment_id"])
+    return cursors.encode(org_id, place)

@@ -1,0 +1,69 @@
+"""The demo's last words: what it measured, as tables for people or one JSON object for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ecomind_query.models import Range, Totals, UsageRow
+from ecomind_query.ui import format as show
+
+ROWS_SHOWN = 8
+
+FOOTPRINT: tuple[tuple[str, Callable[[float], show.Figure], str], ...] = (
+    ("Energy", show.energy, "energy_wh"),
+    ("Carbon", show.carbon, "co2e_g_location"),
+    ("Embodied", show.carbon, "co2e_g_embodied"),
+    ("Water", show.water, "water_ml"),
+)
+"""Rows of the first table: name, how it reads, and the field of `Totals`."""
+
+
+def print_totals(console: Console, total: Totals, days: int) -> None:
+    """The footprint of everything with its ranges, after calls, tokens and cost."""
+    tokens = (
+        f"{show.compact(total.input_tokens)} tokens in, {show.compact(total.output_tokens)} out"
+    )
+    console.print(
+        f"\n[bold]The last {days} days[/]: {show.integer(total.calls)} calls, {tokens},"
+        f" {_cost(total)} at list price"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("", "low", "estimate", "high"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, figure, field in FOOTPRINT:
+        band: Range = getattr(total, field)
+        estimate = f"[bold green]{figure(band.mid)}[/]"
+        table.add_row(name, str(figure(band.low)), estimate, str(figure(band.high)))
+    console.print(table)
+
+
+def print_groups(console: Console, dimension: str, rows: Sequence[UsageRow]) -> None:
+    """The groups with the most CO2e, and how many there are beyond them."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column(f"by {dimension}", no_wrap=True, max_width=30, overflow="ellipsis")
+    for heading in ("calls", "tokens", "energy", "CO₂e", "water", "cost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows[:ROWS_SHOWN]:
+        table.add_row(row.group[dimension] or "–", *_cells(row.totals))
+    console.print()
+    console.print(table)
+    if len(rows) > ROWS_SHOWN:
+        console.print(f"[dim]and {len(rows) - ROWS_SHOWN} more[/]")
+
+
+def _cells(totals: Totals) -> tuple[str, ...]:
+    return (
+        show.integer(totals.calls),
+        show.compact(totals.input_tokens + totals.output_tokens),
+        str(show.energy(totals.energy_wh.mid)),
+        str(show.mass(totals.co2e_g_location.mid)),
+        str(show.water(totals.water_ml.mid)),
+        _cost(totals),
+    )
+
+
+def _cost(totals: Totals) -> str:
+    return "–" if totals.cost_usd is None else show.money(totals.cost_usd)

@@ -1,0 +1,179 @@
+"""What every request passes, as bare ASGI: a name for it, a log line, limits and headers.
+
+Without keys, whoever can make the user's browser send a request is the local organisation. So a Host
+that is not this server's own is refused (DNS rebinding), nothing is shared across origins, and a
+request with a body must be JSON, which a foreign page can't send without asking first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("ecomind.api")
+
+BODY_MAX_BYTES = 64 * 1024
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+SECURITY_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cache-control", b"no-store"),
+)
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_PORT = re.compile(r":\d{1,5}$")
+
+
+class TooLarge(Exception):
+    """The body is longer than the limit."""
+
+
+class Guard:
+    """Names a request, holds it to the limits, adds the headers and writes one log line."""
+
+    def __init__(self, app: App, *, host: str, org_id: str) -> None:
+        self._app = app
+        self._hosts = LOOPBACK_HOSTS | {f"[{host}]" if ":" in host else host.lower()}
+        self._org_id = org_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        line = _Line(scope, headers, self._org_id)
+        sender = _Sender(send, line)
+        try:
+            refusal = self._refusal(scope, headers)
+            if refusal:
+                await sender.refuse(*refusal)
+            else:
+                await self._app(scope, _limited(receive), sender)
+        except TooLarge:
+            await sender.refuse(413, _TOO_LARGE)
+        finally:
+            line.write(scope)
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
+        if host not in self._hosts:
+            return 421, "The Host header does not name this server; use localhost or 127.0.0.1."
+        if scope["method"] != "POST":
+            return None
+        media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if media_type != b"application/json":
+            return 415, "Content-Type must be application/json."
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > BODY_MAX_BYTES:
+            return 413, _TOO_LARGE
+        return None
+
+
+_TOO_LARGE = (
+    f"The body is larger than {BODY_MAX_BYTES} bytes. Telemetry in bulk goes to the OTLP port."
+)
+
+
+class _Line:
+    """What the log says about a request; never its query or its content."""
+
+    def __init__(self, scope: Scope, headers: dict[bytes, bytes], org_id: str) -> None:
+        traced = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b"").decode("latin-1"))
+        self.request_id = scope["request_id"] = secrets.token_hex(8)
+        self.status = 500
+        self._trace_id = traced[1] if traced else ""
+        self._org_id = org_id
+        self._start = time.perf_counter()
+
+    def write(self, scope: Scope) -> None:
+        route = scope.get("route")
+        log.info(
+            "request",
+            extra={
+                "method": scope["method"],
+                "route": getattr(route, "path", "unmatched"),
+                "status": self.status,
+                "duration_ms": round((time.perf_counter() - self._start) * 1000, 3),
+                "org": self._org_id,
+                "request_id": self.request_id,
+                "trace_id": self._trace_id,
+            },
+        )
+
+
+class _Sender:
+    """Passes messages on with the security headers and the request's id added."""
+
+    def __init__(self, send: Send, line: _Line) -> None:
+        self._send = send
+        self._line = line
+        self._started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self._line.status = message["status"]
+            headers = list(message.get("headers", ()))
+            present = {name.lower() for name, _ in headers}
+            headers += [pair for pair in SECURITY_HEADERS if pair[0] not in present]
+            headers.append((b"x-request-id", self._line.request_id.encode()))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def refuse(self, status: int, detail: str) -> None:
+        """Answer with problem details, if nothing has been answered yet."""
+        if self._started:
+            return
+        body = json.dumps(
+            {
+                "type": "about:blank",
+                "title": HTTPStatus(status).phrase,
+                "status": status,
+                "detail": detail,
+                "request_id": self._line.request_id,
+                "errors": [],
+            }
+        ).encode()
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _limited(receive: Receive) -> Receive:
+    """`receive`, until the body is longer than the limit."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_MAX_BYTES:
+            raise TooLarge
+        return message
+
+    return limited

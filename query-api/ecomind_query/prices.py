@@ -1,0 +1,55 @@
+"""List prices, from the genai-prices library and the data it ships; nothing is fetched.
+
+Sums over many calls are priced as the average call times their number: exact for prices per token
+and per request, and for a price that rises with the length of a prompt it takes the step of the
+average prompt, not of the sum. Batch, flex and negotiated prices are not known here: this is the
+list price.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from genai_prices import Usage, calc_price
+
+from ecomind_query.totals import Sums
+
+_PROVIDERS = {
+    "azure.ai.inference": "azure",
+    "azure.ai.openai": "azure",
+    "gcp.gen_ai": "google",
+    "x_ai": "x-ai",
+}
+"""Provider in the conventions → its id in genai-prices, where the library knows another name."""
+
+
+def cost_usd(
+    provider: str, models: tuple[str, ...], sums: Sums, priced_at: datetime
+) -> float | None:
+    """List price of these calls in US dollars, by the first model that has one, or None."""
+    usage = _average(sums)
+    for model in filter(None, models):
+        try:
+            price = calc_price(
+                usage,
+                model,
+                provider_id=_PROVIDERS.get(provider, provider) or None,
+                genai_request_timestamp=priced_at,
+            )
+        except (LookupError, ValueError):
+            continue
+        return float(price.total_price * sums.calls)
+    return None
+
+
+def _average(sums: Sums) -> Usage:
+    """The average call. Input is put together from its parts, so that they can't exceed it."""
+    calls = Decimal(sums.calls)
+    inclusive = sums.uncached_tokens + sums.cache_read_tokens + sums.cache_write_tokens
+    return Usage(
+        input_tokens=inclusive / calls,
+        cache_read_tokens=sums.cache_read_tokens / calls,
+        cache_write_tokens=sums.cache_write_tokens / calls,
+        output_tokens=sums.output_tokens / calls,
+    )

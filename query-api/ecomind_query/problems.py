@@ -1,0 +1,82 @@
+"""Every error as RFC 9457 problem details; the only place that maps an error to an answer.
+
+A sentence says what to change. What the caller sent is not repeated beyond the names of fields: a body
+may hold what must not be in a log.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ecomind_query.errors import QueryError
+from ecomind_query.shapes import Fault, Problem
+from ecomind_receiver.ingest import IngestError
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("ecomind.api")
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: list[Fault] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """The answer to a request that failed."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        request_id=request.scope.get("request_id", ""),
+        errors=errors or [],
+    )
+    return JSONResponse(body.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with problem details."""
+
+    @app.exception_handler(QueryError)
+    async def query_error(request: Request, error: QueryError) -> JSONResponse:
+        return problem(request, error.status, error.detail)
+
+    @app.exception_handler(IngestError)
+    async def ingest_error(request: Request, error: IngestError) -> JSONResponse:
+        wait = error.retry_after_seconds
+        headers = None if wait is None else {"Retry-After": str(wait)}
+        return problem(request, error.http_status, error.message, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [
+            Fault(where=".".join(str(part) for part in each["loc"]), message=each["msg"])
+            for each in error.errors()
+        ]
+        detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults)
+        return problem(request, 422, detail, errors=faults)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        return problem(request, error.status_code, _explained(request, error), headers=headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error)
+        return problem(request, 500, "Internal error. The log line with this request_id has more.")
+
+
+def _explained(request: Request, error: HTTPException) -> str:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {request.url.path[:100]}. See /openapi.json."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.method} is not possible here. See /openapi.json."
+    return error.detail

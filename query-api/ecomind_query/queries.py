@@ -1,0 +1,299 @@
+"""Every SELECT of the read side, and the only place that binds a tenant.
+
+A `Queries` belongs to one organisation: each text below compares `org_id` with the bound
+`{org:String}` and no method takes another. No text of a caller becomes SQL: values are bound on
+the server side, and columns and conditions come from the tables `DIMENSIONS` and `FILTERS`.
+Corrections of the reconcile job are rows with sign −1, so sums carry the sign and lists leave
+cancelled rows out; nothing reads with FINAL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
+from ecomind_query.errors import BadParameter
+from ecomind_query.periods import Period
+
+DIMENSIONS: dict[str, str] = {
+    "model": "if(request_model != '', request_model, response_model)",
+    "provider": "provider",
+    "team": "team",
+    "project": "project_id",
+    "service": "service",
+    "environment": "environment",
+    "region": "place",
+    "hour": "formatDateTime(hour, '%Y-%m-%dT%H:00:00Z', 'UTC')",
+    "day": "formatDateTime(hour, '%Y-%m-%d', 'UTC')",
+    "month": "formatDateTime(hour, '%Y-%m', 'UTC')",
+}
+"""Dimension of a grouping → its expression over the rows of `_USAGE_ROWS`."""
+
+TIME_DIMENSIONS = ("hour", "day", "month")
+
+FILTERS: dict[str, str] = {
+    "model": "{model:String} IN (request_model, response_model)",
+    "provider": "provider = {provider:String}",
+    "team": "team = {team:String}",
+    "project": "project_id = {project:String}",
+    "service": "service = {service:String}",
+    "environment": "environment = {environment:String}",
+    "region": "place = {region:String}",
+}
+"""Filter of totals and lists → its condition; the value is bound under the filter's name."""
+
+CALL_FILTERS: dict[str, str] = FILTERS | {
+    "counted": "counted = {counted:UInt8}",
+    "reason": "reason = {reason:String}",
+    "from": "start_time >= {from:DateTime64(6, 'UTC')}",
+    "to": "start_time < {to:DateTime64(6, 'UTC')}",
+}
+"""What `FILTERS` has and what only a single call can be asked for."""
+
+_USAGE_ROWS = """
+    SELECT project_id, team, service, environment, provider, request_model, response_model, place,
+           hour, coef_id, calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+           reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj
+    FROM usage_hourly
+    WHERE org_id = {{org:String}}
+      AND hour >= {{whole_from:DateTime('UTC')}} AND hour < {{whole_to:DateTime('UTC')}} {filters}
+    UNION ALL
+    SELECT project_id, team, service, environment, provider, request_model, response_model, place,
+           toStartOfHour(toDateTime(start_time, 'UTC')) AS hour, coef_id, toInt64(sign),
+           sign * toInt64(c.input_tokens), sign * toInt64(c.cache_read_tokens),
+           sign * toInt64(c.cache_write_tokens), sign * toInt64(c.output_tokens),
+           sign * toInt64(c.reasoning_tokens), sign * greatest(uncached, 0),
+           sign * greatest(uncached - 32000, 0), sign * toInt64(c.measured_energy_mj)
+    FROM (
+        SELECT *, toInt64(input_tokens) - cache_read_tokens - cache_write_tokens AS uncached
+        FROM calls
+        WHERE org_id = {{org:String}} AND counted
+          AND ((start_time >= {{from:DateTime64(6, 'UTC')}}
+                AND start_time < {{edge_from:DateTime64(6, 'UTC')}})
+            OR (start_time >= {{edge_to:DateTime64(6, 'UTC')}}
+                AND start_time < {{to:DateTime64(6, 'UTC')}})) {filters}
+    ) AS c
+"""
+
+USAGE = """
+SELECT CAST([{groups}], 'Array(String)') AS group, provider,
+       request_model, response_model, toDateTime(toStartOfMonth(hour), 'UTC') AS month, coef_id,
+       sum(r.calls) AS calls, sum(r.input_tokens) AS input_tokens,
+       sum(r.cache_read_tokens) AS cache_read_tokens,
+       sum(r.cache_write_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens,
+       sum(r.reasoning_tokens) AS reasoning_tokens, sum(r.uncached_tokens) AS uncached_tokens,
+       sum(r.input_tokens_over_32k) AS input_tokens_over_32k,
+       sum(r.measured_energy_mj) AS measured_energy_mj
+FROM ({rows}) AS r
+GROUP BY group, provider, request_model, response_model, month, coef_id
+HAVING calls != 0
+LIMIT {{limit:UInt32}}
+"""
+
+COEFFICIENTS = f"""
+SELECT coef_id, {", ".join(COEFFICIENT_NAMES)}
+FROM coefficients
+WHERE coef_id IN {{ids:Array(UInt64)}}
+LIMIT 1 BY coef_id
+"""
+
+_CALL_COLUMNS = """
+    start_time, received_at, duration_us, project_id, team, service, environment, provider,
+    request_model, response_model, place, operation, scope, trace_hash, span_id, segment_id,
+    input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    measured_energy_mj, usage_quality, counted, reason, sign, coef_id
+"""
+
+CALLS = f"""
+SELECT {_CALL_COLUMNS}
+FROM calls
+WHERE org_id = {{{{org:String}}}} AND sign = 1
+  AND (trace_hash, span_id, segment_id, counted) NOT IN (
+      SELECT trace_hash, span_id, segment_id, counted
+      FROM calls WHERE org_id = {{{{org:String}}}} AND sign = -1 {{filters}})
+  {{filters}}
+ORDER BY start_time DESC, trace_hash DESC, span_id DESC, segment_id DESC
+LIMIT {{{{limit:UInt32}}}}
+"""
+
+_BEFORE = """
+  AND start_time <= {at:DateTime64(6, 'UTC')}
+  AND (start_time, trace_hash, span_id, segment_id)
+      < ({at:DateTime64(6, 'UTC')}, {trace_hash:UInt64}, {span_id:UInt64}, {segment_id:UInt64})
+"""
+
+CALL = f"""
+SELECT {_CALL_COLUMNS}
+FROM calls
+WHERE org_id = {{org:String}}
+  AND trace_hash = {{trace_hash:UInt64}} AND span_id = {{span_id:UInt64}}
+ORDER BY received_at DESC, segment_id DESC
+LIMIT 1000
+"""
+
+IS_STORED = """
+SELECT 1 FROM calls
+WHERE org_id = {org:String} AND trace_hash = {trace_hash:UInt64} AND span_id = {span_id:UInt64}
+LIMIT 1
+"""
+
+CALLS_PER_MINUTE = """
+SELECT dateDiff('minute', start_time, {to:DateTime64(6, 'UTC')}) AS age_minutes,
+       sum(toInt64(sign)) AS calls
+FROM calls
+WHERE org_id = {org:String} AND counted
+  AND start_time >= {from:DateTime64(6, 'UTC')} AND start_time <= {to:DateTime64(6, 'UTC')}
+GROUP BY age_minutes
+"""
+
+RECONCILED_UNTIL = "SELECT max(window_end) AS until, count() AS windows FROM reconciled"
+
+RECENT_SPANS = """
+SELECT received_at, lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id, service,
+       scope, model, outcome, reason
+FROM recent_spans
+WHERE org_id = {org:String}
+ORDER BY received_at DESC, segment_id DESC
+LIMIT {limit:UInt32}
+"""
+
+OUTCOMES = """
+SELECT outcome, sum(spans) AS spans
+FROM span_outcomes
+WHERE org_id = {org:String} AND received_at >= {from:DateTime('UTC')}
+GROUP BY outcome
+ORDER BY outcome
+"""
+
+
+SQL_TABLES: dict[str, str] = {
+    "calls": "SELECT * FROM calls WHERE org_id = {org: String}",
+    "calls_footprint": "SELECT * FROM calls_footprint WHERE org_id = {org: String}",
+    "usage_hourly": "SELECT * FROM usage_hourly WHERE org_id = {org: String}",
+    "span_outcomes": "SELECT * FROM span_outcomes WHERE org_id = {org: String}",
+    "coefficients": "SELECT * FROM coefficients",
+}
+"""Table of a user's statement → what it stands for; coefficients belong to no organisation."""
+
+STATEMENT = """
+SELECT * FROM ({statement})
+LIMIT {{limit:UInt32}}
+SETTINGS readonly = 1, max_execution_time = 10, max_memory_usage = 1000000000,
+         max_result_bytes = 100000000, max_threads = 2
+"""
+
+
+class Rows(Protocol):
+    """The part of the store that reading needs."""
+
+    def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """Rows of a SELECT as dicts; `{name:Type}` is bound from `params`."""
+
+
+class Place(NamedTuple):
+    """Where a list of calls goes on: the last call that was shown."""
+
+    at: datetime
+    trace_hash: int
+    span_id: int
+    segment_id: int
+
+
+class Queries:
+    """The questions one organisation may ask of the store. Methods block."""
+
+    def __init__(self, rows: Rows, org_id: str) -> None:
+        self._rows = rows
+        self.org_id = org_id
+
+    def usage(
+        self, period: Period, group_by: Sequence[str], filters: Mapping[str, str], limit: int
+    ) -> list[dict[str, Any]]:
+        """Integer sums by group, price key, month and coefficients; at most `limit` rows."""
+        known = [DIMENSIONS[name] for name in checked("group_by", group_by, DIMENSIONS)]
+        rows = _USAGE_ROWS.format(filters=_conditions(filters, FILTERS))
+        text = USAGE.format(groups=", ".join(f"toString({part})" for part in known), rows=rows)
+        whole = period.whole_hours()
+        bound = {"from": period.start, "to": period.end, "limit": limit, **filters}
+        return self._ask(
+            text,
+            **bound,
+            whole_from=whole.start,
+            whole_to=whole.end,
+            edge_from=whole.start,
+            edge_to=whole.end,
+        )
+
+    def coefficients(self, ids: Iterable[int]) -> dict[int, Coefficients]:
+        """The coefficients with these ids; they belong to no organisation."""
+        rows = self._ask(COEFFICIENTS, ids=list(ids))
+        return {row.pop("coef_id"): Coefficients(**row) for row in rows}
+
+    def calls(
+        self, filters: Mapping[str, object], before: Place | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Calls that stand after corrections, newest first, older than `before`."""
+        conditions = _conditions(filters, CALL_FILTERS)
+        bound = dict(filters)
+        if before is not None:
+            conditions += _BEFORE
+            bound |= before._asdict()
+        return self._ask(CALLS.format(filters=conditions), **bound, limit=limit)
+
+    def call(self, trace_hash: int, span_id: int) -> list[dict[str, Any]]:
+        """Every row of one call: stored, cancelled and replaced alike."""
+        return self._ask(CALL, trace_hash=trace_hash, span_id=span_id)
+
+    def is_stored(self, trace_hash: int, span_id: int) -> bool:
+        """Whether a call with this identity is in the store."""
+        return bool(self._ask(IS_STORED, trace_hash=trace_hash, span_id=span_id))
+
+    def calls_per_minute(self, period: Period) -> dict[int, int]:
+        """Counted calls by age in whole minutes before the period's end."""
+        rows = self._ask(CALLS_PER_MINUTE, **{"from": period.start, "to": period.end})
+        return {int(row["age_minutes"]): int(row["calls"]) for row in rows}
+
+    def reconciled_until(self) -> datetime | None:
+        """The end of the last closed window; None while none is closed."""
+        row = self._ask(RECONCILED_UNTIL)[0]
+        return row["until"] if row["windows"] else None
+
+    def recent_spans(self, limit: int) -> list[dict[str, Any]]:
+        """The last spans received, newest first, and what became of each."""
+        return self._ask(RECENT_SPANS, limit=limit)
+
+    def outcomes(self, since: datetime) -> dict[str, int]:
+        """Acknowledged spans by what became of them."""
+        rows = self._ask(OUTCOMES, **{"from": since})
+        return {row["outcome"]: int(row["spans"]) for row in rows}
+
+    def statement(self, checked_text: str, limit: int) -> list[dict[str, Any]]:
+        """Rows of a user's SELECT that `sql.bound` has checked and bound."""
+        return self._ask(STATEMENT.format(statement=checked_text), limit=limit)
+
+    def _ask(self, text: str, **params: object) -> list[dict[str, Any]]:
+        rows = self._rows.query(text, {"org": self.org_id, **params})
+        return [{name: _aware(value) for name, value in row.items()} for row in rows]
+
+
+def checked(parameter: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The names, each known and none twice. Raises BadParameter, which names those allowed."""
+    listed = list(names)
+    allowed = list(known)
+    for name in listed:
+        if name not in allowed:
+            raise BadParameter(parameter, f"{name[:40]!r} is not one of {', '.join(allowed)}.")
+    if len(set(listed)) != len(listed):
+        raise BadParameter(parameter, "names a dimension twice; name each once.")
+    return listed
+
+
+def _conditions(filters: Mapping[str, object], known: Mapping[str, str]) -> str:
+    names = checked("filter", filters, known)
+    return "".join(f"\n  AND {known[name]}" for name in names)
+
+
+def _aware(value: object) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

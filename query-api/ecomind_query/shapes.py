@@ -1,0 +1,122 @@
+"""What the API takes and gives beyond `models.py`: events, SQL, health, problems."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from ecomind_query.models import Model
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128)]
+Required = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+Tokens = Annotated[int, Field(ge=0, le=100_000_000, strict=True)]
+
+
+class Event(Model):
+    """One AI call that no instrumentation reports. Counts are inclusive, as in OpenTelemetry."""
+
+    org_id: Required = Field(description="The organisation; must be the caller's own.")
+    user_id: Required = Field(description="Who called; stored as a keyed hash only.")
+    provider: Required = Field(description="Who serves the model, such as `openai`.")
+    model: Required = Field(description="The model that was asked for.")
+    tokens_in: Tokens = Field(description="Input tokens, cached ones included.")
+    tokens_out: Tokens = Field(description="Output tokens, reasoning included.")
+    region: Required = Field(
+        description="Where the model ran: a grid zone (`US-CAISO`), a cloud region (`eu-west-1`)"
+        " or an ISO country (`FR`)."
+    )
+    event_id: Required | None = Field(
+        None, description="The sender's id of the event; repeated, the event is stored once."
+    )
+    timestamp: AwareDatetime | None = Field(
+        None, description="When the call started, with a time zone; now if left out."
+    )
+    project: Name | None = Field(None, description="The project; must be the caller's own.")
+    team: Name | None = None
+    service: Name | None = None
+    environment: Name | None = None
+    cache_read_tokens: Tokens = Field(0, description="Input tokens read from a cache.")
+    cache_write_tokens: Tokens = Field(0, description="Input tokens written to a cache.")
+    reasoning_tokens: Tokens = Field(0, description="Output tokens spent on reasoning.")
+    duration_ms: float = Field(0, ge=0, le=86_400_000, description="Duration of the call.")
+
+
+class Accepted(Model):
+    """An event is durable; it is stored and in the totals within about a second."""
+
+    id: str = Field(description="The id of the call in `/v1/calls/{id}`.")
+    duplicate: bool = Field(description="The event was stored before; nothing was added.")
+
+
+class SqlStatement(Model):
+    """One SELECT."""
+
+    sql: str = Field(min_length=1, max_length=20_000)
+
+
+class SqlResult(Model):
+    """Rows of a SELECT. Integers beyond 2^53 and times come as text."""
+
+    columns: list[str]
+    rows: list[list[str | int | float | bool | list[object] | dict[str, object] | None]]
+    truncated: bool = Field(description="There were more rows than the answer holds.")
+
+
+class ReceivedSpan(Model):
+    """A span as it arrived and what became of it."""
+
+    received_at: datetime
+    trace_id: str
+    span_id: str
+    service: str
+    scope: str
+    model: str
+    outcome: str
+    reason: str = Field(description="Why it is not counted; empty for a counted call.")
+
+
+class Received(Model):
+    """The last spans received, newest first, and outcomes of the last 24 hours."""
+
+    spans: list[ReceivedSpan]
+    outcomes_24h: dict[str, int]
+
+
+class Alive(Model):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Part(Model):
+    """One thing that readiness depends on."""
+
+    ready: bool
+    detail: str
+
+
+class Readiness(Model):
+    """Whether a durable write is possible, part by part."""
+
+    ready: bool
+    parts: dict[str, Part]
+
+
+class Fault(Model):
+    """One thing wrong with a request."""
+
+    where: str
+    message: str
+
+
+class Problem(Model):
+    """An error as RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    request_id: str = ""
+    errors: list[Fault] = Field(default_factory=list)

@@ -1,0 +1,114 @@
+"""From integer sums and coefficients to totals.
+
+A footprint is linear in the quantities, so sums of quantities under one set of coefficients
+multiply exactly like single calls. Figures are added with `math.fsum`, whose result does not
+depend on the order: the same rows give the same figure on any number of threads. Errors of a
+shared factor are fully correlated, so lows are added to lows and highs to highs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ecomind_processor.footprint import Coefficients, Footprint
+from ecomind_processor.footprint import Range as Band
+from ecomind_query.coefficients import Entry
+from ecomind_query.models import Range, Totals
+
+TERMS = (
+    ("calls", "wh_per_call"),
+    ("uncached_tokens", "wh_per_input_token"),
+    ("input_tokens_over_32k", "wh_per_input_token_over_32k"),
+    ("cache_read_tokens", "wh_per_cache_read_token"),
+    ("cache_write_tokens", "wh_per_cache_write_token"),
+    ("output_tokens", "wh_per_output_token"),
+    ("reasoning_tokens", "wh_per_reasoning_token"),
+    ("measured_energy_mj", "wh_per_measured_mj"),
+)
+"""Sum → the coefficient it is multiplied with; the products add to the IT energy."""
+
+
+class Sums(NamedTuple):
+    """Integer sums over calls that share a price key and coefficients."""
+
+    calls: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    uncached_tokens: int
+    input_tokens_over_32k: int
+    measured_energy_mj: int
+
+
+class Part(NamedTuple):
+    """Sums, the coefficients they are multiplied with, and their list price if there is one."""
+
+    sums: Sums
+    entry: Entry
+    cost_usd: float | None
+
+
+def it_energy_wh(sums: Sums, coefficients: Coefficients) -> float:
+    """Energy of the IT equipment for all these calls, in Wh, mid value."""
+    return math.fsum(
+        getattr(sums, quantity) * getattr(coefficients, coefficient)
+        for quantity, coefficient in TERMS
+    )
+
+
+def totals(parts: Sequence[Part]) -> Totals:
+    """Totals over the parts. Without calls every figure is zero."""
+    it_wh = [it_energy_wh(part.sums, part.entry.coefficients) for part in parts]
+    per_wh = [part.entry.per_it_wh for part in parts]
+
+    def figure(pick: Callable[[Footprint], Band]) -> Range:
+        return _range([(wh, pick(unit)) for wh, unit in zip(it_wh, per_wh, strict=True)])
+
+    onsite, offsite = figure(lambda f: f.water_ml_onsite), figure(lambda f: f.water_ml_offsite)
+    return Totals(
+        calls=sum(part.sums.calls for part in parts),
+        input_tokens=sum(part.sums.input_tokens for part in parts),
+        cache_read_tokens=sum(part.sums.cache_read_tokens for part in parts),
+        cache_write_tokens=sum(part.sums.cache_write_tokens for part in parts),
+        output_tokens=sum(part.sums.output_tokens for part in parts),
+        reasoning_tokens=sum(part.sums.reasoning_tokens for part in parts),
+        energy_wh=figure(lambda f: f.energy_wh),
+        co2e_g_location=figure(lambda f: f.co2e_g_location),
+        co2e_g_market=_market(it_wh, per_wh),
+        co2e_g_embodied=figure(lambda f: f.co2e_g_embodied),
+        water_ml_onsite=onsite,
+        water_ml_offsite=offsite,
+        water_ml=added(onsite, offsite),
+        cost_usd=_cost(parts),
+        unpriced_calls=sum(part.sums.calls for part in parts if part.cost_usd is None),
+    )
+
+
+def added(first: Range, second: Range) -> Range:
+    """The sum of two figures whose errors are correlated."""
+    return Range(
+        low=first.low + second.low, mid=first.mid + second.mid, high=first.high + second.high
+    )
+
+
+def _market(it_wh: list[float], per_wh: list[Footprint]) -> Range | None:
+    bands = [unit.co2e_g_market for unit in per_wh]
+    known = [band for band in bands if band is not None]
+    return _range(list(zip(it_wh, known, strict=True))) if len(known) == len(bands) else None
+
+
+def _range(weighted: list[tuple[float, Band]]) -> Range:
+    return Range(
+        low=math.fsum(wh * band.low for wh, band in weighted),
+        mid=math.fsum(wh * band.mid for wh, band in weighted),
+        high=math.fsum(wh * band.high for wh, band in weighted),
+    )
+
+
+def _cost(parts: Sequence[Part]) -> float | None:
+    known = [part.cost_usd for part in parts if part.cost_usd is not None]
+    return math.fsum(known) if known or not parts else None

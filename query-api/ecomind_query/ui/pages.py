@@ -1,0 +1,164 @@
+"""The pages and their fragments: a router over a reader, and nothing of the store.
+
+A reader answers with the API's own shapes and may block, so it runs in a thread. Every answer
+carries a content security policy that allows this origin's style sheet and scripts and nothing
+inline; static files are read once, at start, and named by their content so that a browser may
+keep them for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, Protocol
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ecomind_query.models import CallDetail, Calls, Overview
+from ecomind_query.ui import format, views
+from ecomind_query.ui.tiers import TIERS
+from ecomind_receiver.tenants import LOCAL, Tenant
+
+PAGE_ROWS = 50
+FILTERS = ("team", "service", "model", "provider", "environment", "counted")
+CALL_ID = re.compile(r"[0-9a-f]{32}")
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class Reader(Protocol):
+    """What the pages ask for; methods may block."""
+
+    def overview(self, tenant: Tenant, trend_days: int) -> Overview:
+        """Everything on the front page; trend, top lists and tiers cover `trend_days`, 7 or 30."""
+
+    def calls(
+        self, tenant: Tenant, *, cursor: str | None, limit: int, filters: dict[str, str]
+    ) -> Calls:
+        """One page of calls, newest first; `filters` holds only those of `FILTERS` that are set."""
+
+    def call(self, tenant: Tenant, id: str) -> CallDetail | None:
+        """One call with its derivation; None for an id that is not the tenant's."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A static file: its bytes, its media type and the hash that names its version."""
+
+    body: bytes
+    media_type: str
+    version: str
+
+
+def router_for(reader: Reader, *, otlp_endpoint: str = "http://127.0.0.1:4318") -> APIRouter:
+    """The page's routes. `otlp_endpoint` is what an empty page tells an app to export to."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    assets = _assets()
+
+    async def front(request: Request, template: str, days: int) -> HTMLResponse:
+        overview = await asyncio.to_thread(reader.overview, LOCAL, days)
+        return _page(template, request, days=days, **_front_context(overview, otlp_endpoint))
+
+    @router.get("/")
+    async def overview_page(request: Request, days: Literal["7", "30"] = "30") -> HTMLResponse:
+        return await front(request, "overview.html", int(days))
+
+    @router.get("/fragments/overview")
+    async def fragment(request: Request, days: Literal["7", "30"] = "30") -> HTMLResponse:
+        return await front(request, "_overview.html", int(days))
+
+    @router.get("/calls")
+    async def calls_page(request: Request, cursor: str = "") -> HTMLResponse:
+        given = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+        filters = {name: value for name, value in given.items() if value}
+        calls = await asyncio.to_thread(
+            reader.calls, LOCAL, cursor=cursor or None, limit=PAGE_ROWS, filters=filters
+        )
+        return _page("calls.html", request, calls=calls, filters=given, is_filtered=bool(filters))
+
+    @router.get("/calls/{id}")
+    async def call_page(request: Request, id: str) -> HTMLResponse:
+        known = CALL_ID.fullmatch(id) is not None
+        detail = await asyncio.to_thread(reader.call, LOCAL, id) if known else None
+        if detail is None:
+            return not_found(request)
+        return _page("call.html", request, **views.call_context(detail))
+
+    @router.get("/methodology")
+    async def methodology(request: Request) -> HTMLResponse:
+        return _page("methodology.html", request, tiers=TIERS)
+
+    @router.get("/static/{name}")
+    async def static(request: Request, name: str) -> Response:
+        asset = assets.get(name)
+        if asset is None:
+            return not_found(request)
+        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(asset.body, media_type=asset.media_type, headers=HEADERS | kept)
+
+    return router
+
+
+def not_found(request: Request) -> HTMLResponse:
+    """The 404 page; the app also answers unknown addresses of browsers with it."""
+    return _page("404.html", request, status=404)
+
+
+def _front_context(overview: Overview, otlp_endpoint: str) -> dict[str, Any]:
+    if views.is_empty(overview):
+        return {"is_empty": True, "overview": overview, "otlp_endpoint": otlp_endpoint}
+    return {"is_empty": False, **views.overview_context(overview)}
+
+
+def _page(template: str, request: Request, *, status: int = 200, **context: Any) -> HTMLResponse:
+    html = (
+        _environment()
+        .get_template(template)
+        .render(path=request.url.path, api_url=str(request.base_url).rstrip("/"), **context)
+    )
+    return HTMLResponse(html, status_code=status, headers=HEADERS)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ecomind_query.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    versions = {name: asset.version for name, asset in _assets().items()}
+    environment.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
+    environment.globals["fmt"] = format
+    return environment
+
+
+@cache
+def _assets() -> dict[str, Asset]:
+    folder = resources.files("ecomind_query.ui") / "static"
+    return {file.name: _asset(file.name, file.read_bytes()) for file in folder.iterdir()}
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    media_type = MEDIA_TYPES[name[name.rindex(".") :]]
+    return Asset(body, media_type, hashlib.sha256(body).hexdigest()[:12])

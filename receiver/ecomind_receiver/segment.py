@@ -1,0 +1,174 @@
+"""The file format of a spool segment: encrypted chunks that are written once and never changed.
+
+    header   magic 8 | segment id 8 | created, ns 8 | nonce 12 | wrapped data key 32 + tag 16
+    chunk    length of ciphertext 4 | spans 4 | JSON requests 4 | AES-256-GCM ciphertext + tag 16
+    …        a length of zero ends the segment: the rest is preallocated space
+
+All integers little-endian. A chunk is what one group commit wrote: envelopes, each behind its
+length as a varint, so that the plaintext of a segment is `FORMAT Protobuf` input as it stands. The
+tag of a
+chunk covers its place in the segment, so a torn, moved or altered chunk can't pass; that is why an
+envelope carries no checksum of its own. Each segment has its own data key, wrapped by the spool
+key; zeroing the wrapped key makes the rest unreadable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MAGIC = b"ECOSPL01"
+_FIXED = struct.Struct("<8sQQ")
+_CHUNK = struct.Struct("<III")
+_NONCE_BYTES, _TAG_BYTES, _KEY_BYTES = 12, 16, 32
+_WRAPPED_BYTES = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
+HEADER_BYTES = _FIXED.size + _WRAPPED_BYTES
+
+
+class SegmentError(Exception):
+    """A segment file can't be opened: not ours, or wrapped by another key."""
+
+
+class Header(NamedTuple):
+    """What the start of a segment file says."""
+
+    segment_id: int
+    created_ns: int
+    data_key: bytes
+
+
+class Contents(NamedTuple):
+    """What could be read of a segment."""
+
+    chunks: list[bytes]  # plaintext, each a run of length-prefixed envelopes
+    spans: int  # as counted before the ack
+    json_requests: int  # how many envelopes hold OTLP/JSON
+    token: str  # content hash: the same chunks give the same token
+    damaged: list[bytes]  # raw bytes of chunks that fail their tag though later ones pass
+
+
+def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[bytes, bytes]:
+    """A fresh data key and the header that wraps it: (header, data key)."""
+    fixed = _FIXED.pack(MAGIC, segment_id, created_ns)
+    data_key, nonce = AESGCM.generate_key(256), os.urandom(_NONCE_BYTES)
+    return fixed + nonce + AESGCM(spool_key).encrypt(nonce, data_key, fixed), data_key
+
+
+def seal_chunk(
+    cipher: AESGCM, segment_id: int, index: int, plaintext: bytes, spans: int, json_requests: int
+) -> bytes:
+    """One chunk as it is written."""
+    prefix = _CHUNK.pack(len(plaintext) + _TAG_BYTES, spans, json_requests)
+    return prefix + cipher.encrypt(_nonce(index), plaintext, _bound(segment_id, index, prefix))
+
+
+def read_header(raw: bytes, spool_key: bytes) -> Header:
+    """Parse and unwrap a header. Raises SegmentError."""
+    if len(raw) < HEADER_BYTES or raw[:8] != MAGIC:
+        raise SegmentError("this is not a spool segment of this version")
+    fixed, wrapped = raw[: _FIXED.size], raw[_FIXED.size : HEADER_BYTES]
+    _, segment_id, created_ns = _FIXED.unpack(fixed)
+    try:
+        key = AESGCM(spool_key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], fixed)
+    except InvalidTag:
+        raise SegmentError(
+            "its key can't be unwrapped: the spool key (ECOMIND_KEY_DIR) is not the one it was"
+            " written with"
+        ) from None
+    return Header(segment_id, created_ns, key)
+
+
+def read_segment(raw: memoryview, header: Header) -> Contents:
+    """Decrypt every chunk, dropping a torn tail, which by construction was never acknowledged."""
+    cipher = AESGCM(header.data_key)
+    digest = hashlib.sha256(header.segment_id.to_bytes(8, "little"))
+    chunks: list[bytes] = []
+    damaged: list[bytes] = []
+    suspects: list[bytes] = []
+    spans = json_requests = 0
+    for index, prefix, ciphertext in _walk(raw):
+        try:
+            plaintext = cipher.decrypt(
+                _nonce(index), ciphertext, _bound(header.segment_id, index, prefix)
+            )
+        except InvalidTag:
+            suspects.append(bytes(ciphertext))
+            continue
+        damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
+        suspects.clear()
+        chunks.append(plaintext)
+        digest.update(ciphertext[-_TAG_BYTES:])
+        _, chunk_spans, chunk_json = _CHUNK.unpack(prefix)
+        spans += chunk_spans
+        json_requests += chunk_json
+    return Contents(chunks, spans, json_requests, digest.hexdigest()[:32], damaged)
+
+
+def load_segment(path: Path, spool_key: bytes) -> tuple[Header, Contents]:
+    """Read and decrypt the segment file at `path`. Raises SegmentError or OSError."""
+    raw = path.read_bytes()
+    header = read_header(raw, spool_key)
+    return header, read_segment(memoryview(raw), header)
+
+
+def shred(path: Path) -> None:
+    """Destroy a segment: its data key first, then the file."""
+    with open(path, "r+b") as file:
+        file.seek(_FIXED.size)
+        file.write(bytes(_WRAPPED_BYTES))
+        file.flush()
+        os.fdatasync(file.fileno())
+    path.unlink()
+
+
+def split_envelopes(chunks: list[bytes]) -> Iterator[bytes]:
+    """The envelopes of a segment one by one, in order, each with its length in front."""
+    for chunk in chunks:
+        start = 0
+        while start < len(chunk):
+            size, body = _read_varint(chunk, start)
+            yield chunk[start : body + size]
+            start = body + size
+
+
+def without_length(envelope: bytes) -> bytes:
+    """An envelope as `split_envelopes` gives it, without its length."""
+    return envelope[_read_varint(envelope, 0)[1] :]
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, position
+
+
+def _walk(raw: memoryview) -> Iterator[tuple[int, bytes, memoryview]]:
+    position, index = HEADER_BYTES, 0
+    while position + _CHUNK.size <= len(raw):
+        prefix = bytes(raw[position : position + _CHUNK.size])
+        length = _CHUNK.unpack(prefix)[0]
+        end = position + _CHUNK.size + length
+        if length < _TAG_BYTES or end > len(raw):
+            return
+        yield index, prefix, raw[position + _CHUNK.size : end]
+        position, index = end, index + 1
+
+
+def _nonce(index: int) -> bytes:
+    return index.to_bytes(_NONCE_BYTES, "little")
+
+
+def _bound(segment_id: int, index: int, prefix: bytes) -> bytes:
+    return segment_id.to_bytes(8, "little") + index.to_bytes(8, "little") + prefix

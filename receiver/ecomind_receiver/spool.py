@@ -1,0 +1,304 @@
+"""The durable promise: a request is on disk, encrypted and synced, before it is acknowledged.
+
+One writer thread commits whatever is pending (group commit): join, encrypt, write, fdatasync, then
+wake every waiter. A segment is sealed by spans, bytes or age and handed to the loader; it is never
+appended to again, not even after a restart. A failed write ends its segment, because a chunk's
+nonce may be used only once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ecomind_receiver import segment
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.tenants import Tenant
+
+_PREALLOCATE_BYTES = 8 * 1024 * 1024
+_ORG, _PROJECT, _RECEIVED, _KEY_LOW, _KEY_HIGH, _REQUEST, _JSON = (
+    b"\x0a",
+    b"\x12",
+    b"\x19",
+    b"\x21",
+    b"\x29",
+    b"\x32",
+    b"\x3a",
+)  # fmt: skip — tags of Envelope in sql/segment.proto
+
+
+class SpoolFull(Exception):
+    """The spool is above its high-water mark or its disk refuses writes; retry later."""
+
+
+class Sealed(NamedTuple):
+    """A segment that waits for the loader."""
+
+    path: Path
+    spans: int
+    size_bytes: int
+
+
+class _Pending(NamedTuple):
+    parts: list[bytes]
+    size_bytes: int
+    spans: int
+    json: bool
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+
+def envelope(
+    tenant: Tenant, received_ns: int, pseudonym_key: tuple[int, int], body: bytes, *, json: bool
+) -> list[bytes]:
+    """One record: the request's own bytes behind a prefix, never re-encoded."""
+    org, project = tenant.org_id.encode(), tenant.project_id.encode()
+    prefix = b"".join((
+        _ORG, varint(len(org)), org, _PROJECT, varint(len(project)), project,
+        _RECEIVED, received_ns.to_bytes(8, "little"),
+        _KEY_LOW, pseudonym_key[0].to_bytes(8, "little"),
+        _KEY_HIGH, pseudonym_key[1].to_bytes(8, "little"),
+        _JSON if json else _REQUEST, varint(len(body)),
+    ))  # fmt: skip
+    return [varint(len(prefix) + len(body)), prefix, body]
+
+
+def varint(number: int) -> bytes:
+    """Protobuf's variable-length encoding of a non-negative integer."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+class Spool:
+    """The spool directory, its one writer thread and the queue of sealed segments."""
+
+    def __init__(self, settings: Settings, spool_key: bytes) -> None:
+        self.directory = settings.data_dir / "spool"
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.sealed: queue.SimpleQueue[Sealed | None] = queue.SimpleQueue()
+        self.error = ""
+        self.size_bytes = 0
+        self.segments = 0
+        self._settings = settings
+        self._key = spool_key
+        self._wake = threading.Condition()
+        self._pending: list[_Pending] = []
+        self._seal_now = False
+        self._committing = False
+        self._closing = False
+        self._open: _OpenSegment | None = None
+        self._recover()
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+        self._thread.start()
+
+    async def append(self, record: list[bytes], spans: int, *, json: bool) -> None:
+        """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
+        size = sum(map(len, record))
+        if self.size_bytes + size > self._settings.spool_max_bytes:
+            raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
+        loop = asyncio.get_running_loop()
+        pending = _Pending(record, size, spans, json, loop, loop.create_future())
+        with self._wake:
+            if self._closing:
+                raise SpoolFull("the receiver is stopping")
+            self._pending.append(pending)
+            self._wake.notify()
+        await pending.done
+
+    def seal(self) -> None:
+        """Hand what has been written so far to the loader without waiting for its age."""
+        with self._wake:
+            self._seal_now = True
+            self._wake.notify()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything accepted is not stored yet."""
+        with self._wake:
+            return bool(self._pending or self._open or self._committing or self.segments)
+
+    def oldest_ns(self) -> int:
+        """When the oldest segment that is not stored yet was opened; now, if there is none."""
+        names = sorted(path.name for path in self.directory.glob("*.seg"))
+        return int(names[0].split("-")[0]) if names else time.time_ns()
+
+    def lag_seconds(self) -> float:
+        """Age in seconds of the oldest accepted record that is not stored yet; 0 if none waits."""
+        return max(time.time_ns() - self.oldest_ns(), 0) / 1e9 if self.busy else 0.0
+
+    def loaded(self, item: Sealed) -> None:
+        """The loader has stored this segment: destroy it."""
+        segment.shred(item.path)
+        with self._wake:
+            self.size_bytes -= item.size_bytes
+            self.segments -= 1
+
+    def close(self) -> None:
+        """Commit what is pending, seal, and stop the writer."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+        self.sealed.put(None)
+
+    def _recover(self) -> None:
+        """Every segment found at start is sealed: what it holds was acknowledged."""
+        for path in sorted(self.directory.glob("*.seg")):
+            size = path.stat().st_size
+            if size <= segment.HEADER_BYTES or path.read_bytes()[:8] == bytes(8):
+                path.unlink()  # no chunk was ever synced
+                continue
+            self._hand_over(Sealed(path, 0, size))
+
+    def _hand_over(self, item: Sealed) -> None:
+        with self._wake:
+            self.size_bytes += item.size_bytes
+            self.segments += 1
+        self.sealed.put(item)
+
+    def _run(self) -> None:
+        while True:
+            batch, seal_now, closing = self._wait()
+            if batch:
+                self._commit(batch)
+            if self._open and (seal_now or closing or self._open.due(self._settings)):
+                self._seal()
+            self._committing = False
+            if closing and not batch:
+                return
+
+    def _wait(self) -> tuple[list[_Pending], bool, bool]:
+        with self._wake:
+            if not self._pending and not self._seal_now and not self._closing:
+                self._wake.wait(self._open.seconds_left(self._settings) if self._open else None)
+            batch, self._pending = self._pending, []
+            self._committing = bool(batch)
+            seal_now, self._seal_now = self._seal_now, False
+            return batch, seal_now, self._closing
+
+    def _commit(self, batch: list[_Pending]) -> None:
+        try:
+            if self._open is None:
+                self._open = _OpenSegment(self.directory, self._key)
+            self._open.write(batch)
+            self.error = ""
+        except OSError as error:
+            self.error = f"{self.directory} can't be written: {error.strerror}"
+            self._seal()
+            _resolve(batch, SpoolFull(self.error))
+        else:
+            _resolve(batch, None)
+
+    def _seal(self) -> None:
+        current = self._open
+        if current is None:
+            return
+        with contextlib.suppress(OSError):  # what is synced stays; the rest was never promised
+            current.close()
+        if current.chunks:
+            self._hand_over(Sealed(current.path, current.spans, current.size))
+        else:
+            with contextlib.suppress(OSError):
+                current.path.unlink()
+        self._open = None
+
+
+class _OpenSegment:
+    """The segment being written."""
+
+    def __init__(self, directory: Path, spool_key: bytes) -> None:
+        self.id = secrets.randbits(64)
+        now_ns = time.time_ns()
+        self.path = directory / f"{now_ns:020d}-{self.id:016x}.seg"
+        header, data_key = segment.new_header(self.id, now_ns, spool_key)
+        self._cipher = AESGCM(data_key)
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.size = 0
+        self.chunks = 0
+        self.spans = 0
+        self._reserved = 0
+        self._opened = time.monotonic()
+        self._put(header)
+        _sync_directory(directory)
+
+    def write(self, batch: list[_Pending]) -> None:
+        """One chunk, durable on return. Raises OSError; the segment must then be given up."""
+        plaintext = b"".join([part for pending in batch for part in pending.parts])
+        spans = sum(pending.spans for pending in batch)
+        json_requests = sum(pending.json for pending in batch)
+        self._put(
+            segment.seal_chunk(self._cipher, self.id, self.chunks, plaintext, spans, json_requests)
+        )
+        os.fdatasync(self._file)
+        self.chunks += 1
+        self.spans += spans
+
+    def due(self, settings: Settings) -> bool:
+        """Whether it is full or old enough to be sealed."""
+        return (
+            self.spans >= settings.spool_segment_max_spans
+            or self.size >= settings.spool_segment_max_bytes
+            or self.seconds_left(settings) <= 0
+        )
+
+    def seconds_left(self, settings: Settings) -> float:
+        """Seconds until its age seals it."""
+        return max(self._opened + settings.spool_segment_max_seconds - time.monotonic(), 0.0)
+
+    def close(self) -> None:
+        """Give the preallocated rest back and close."""
+        try:
+            os.ftruncate(self._file, self.size)
+        finally:
+            os.close(self._file)
+
+    def _put(self, data: bytes) -> None:
+        if self.size + len(data) > self._reserved:
+            reserve = max(_PREALLOCATE_BYTES, len(data))
+            os.posix_fallocate(self._file, self.size, reserve)
+            self._reserved = self.size + reserve
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._file, view, self.size)
+            self.size += written
+            view = view[written:]
+
+
+def _resolve(batch: list[_Pending], error: Exception | None) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for pending in batch:
+        by_loop.setdefault(pending.loop, []).append(pending.done)
+    for loop, futures in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is gone and so is whoever waited
+            loop.call_soon_threadsafe(_finish, futures, error)
+
+
+def _finish(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue  # the client went away; its data stays
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,27 @@
+-- One segment, decoded: what load.sql reads. In memory, emptied before every segment.
+CREATE TABLE IF NOT EXISTS {{ staging }}
+(
+    org_id LowCardinality(String), project_id LowCardinality(String), team LowCardinality(String),
+    service LowCardinality(String), environment LowCardinality(String), provider LowCardinality(String),
+    request_model LowCardinality(String), response_model LowCardinality(String), place LowCardinality(String),
+    operation LowCardinality(String), service_tier LowCardinality(String), scope LowCardinality(String),
+    start_time DateTime64(6, 'UTC'), duration_us UInt64, time_to_first_us UInt64,
+    trace_hash UInt64, span_number UInt64, response_hash UInt64, user_hash UInt64, session_hash UInt64,
+    input_tokens UInt32, cache_read_tokens UInt32, cache_write_tokens UInt32, output_tokens UInt32,
+    reasoning_tokens UInt32, measured_energy_mj UInt64,
+    usage_quality LowCardinality(String), outcome LowCardinality(String), reason LowCardinality(String),
+    received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, measured UInt8, row UInt64
+)
+ENGINE = Memory;
+
+-- Its rows that must not count, and the coefficients of its distinct keys.
+CREATE TABLE IF NOT EXISTS {{ losers }} (row UInt64, verdict LowCardinality(String)) ENGINE = Memory;
+
+CREATE TABLE IF NOT EXISTS {{ keys }}
+(
+    resolve_key UInt64, coef_id UInt64,
+{% for column in coefficient_numbers %}
+    {{ column }} {{ 'Nullable(Float64)' if column == 'co2e_g_per_kwh_market' else 'Float64' }}{{ ',' if not loop.last }}
+{% endfor %}
+)
+ENGINE = Memory

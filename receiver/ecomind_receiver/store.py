@@ -1,0 +1,199 @@
+"""The telemetry store: one engine, opened once per process, and its numbered migrations.
+
+The engine is chDB through clickhouse-connect. It allows one process per directory and says so in
+words nobody understands, so a lock file of ours is taken first and the refusal is a sentence.
+A connection serialises its calls; each thread gets its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ecomind_receiver.settings import Settings
+
+# Filters on DateTime columns match nothing when the engine sees another zone: set before it loads.
+os.environ["TZ"] = "UTC"
+time.tzset()
+
+SQL = files("ecomind_receiver") / "sql"
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("ecomind_receiver", "sql"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,  # SQL, not HTML; only our own constants are rendered
+)
+
+
+class StoreError(Exception):
+    """The store can't be opened or used; the message says what to do."""
+
+
+def render(template: str, **values: object) -> str:
+    """The SQL `template` (relative to `sql/`) with our own constants put in."""
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+class Store:
+    """The embedded engine on `<data_dir>/store`, migrated to the newest schema."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open, lock and migrate. Raises StoreError with a sentence."""
+        self.path = settings.data_dir / "store"
+        self._lock = _take_lock(settings.data_dir)
+        self._local = threading.local()
+        self._clients: list[Any] = []
+        self._guard = threading.Lock()
+        self._closed = False
+        try:
+            migrate(self, {"retention_days": settings.retention_days})
+        except BaseException:
+            self.close()
+            raise
+
+    def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """Rows of a SELECT as dicts; `{name:Type}` in the text is bound from `params`. Blocking."""
+        result = self._client().query(sql, parameters=dict(params or {}))
+        return list(result.named_results())
+
+    def command(self, sql: str, params: Mapping[str, object] | None = None) -> None:
+        """Run one statement that returns nothing. Blocking."""
+        self._client().command(sql, parameters=dict(params or {}))
+
+    def insert(
+        self, table: str, columns: list[str], rows: list[list[object]], token: str = ""
+    ) -> None:
+        """Insert rows as one block; a block with a token that was seen before changes nothing."""
+        settings = {"insert_deduplication_token": token} if token else {}
+        self._client().insert(table, rows, column_names=columns, settings=settings)
+
+    def version(self) -> str:
+        """The engine's version, such as 26.9.2.1."""
+        return str(self.query("SELECT version() AS v")[0]["v"])
+
+    def close(self) -> None:
+        """Close every connection and give the lock back."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            for client in self._clients:
+                client.close()
+            os.close(self._lock)
+
+    def _client(self) -> Any:
+        client = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect()
+        return client
+
+    def _connect(self) -> Any:
+        import clickhouse_connect  # 0.4 s, so only when an engine is wanted
+
+        with self._guard:
+            if self._closed:
+                raise StoreError("The store is closed.")
+            try:
+                client = clickhouse_connect.get_client(interface="chdb", path=str(self.path))
+            except Exception as error:
+                raise StoreError(f"The store at {self.path} can't be opened: {error}") from error
+            self._clients.append(client)
+            return client
+
+
+def describe(error: Exception) -> str:
+    """What an error says without any data: an engine's message may quote the bytes it choked on."""
+    found = re.search(r"Code: (\d+).*\(([A-Z_]{4,})\)", str(error), re.DOTALL)
+    if found:
+        return f"engine error {found[1]} ({found[2]})"
+    if isinstance(error, (StoreError, OSError)):
+        return str(error)
+    return type(error).__name__
+
+
+def _take_lock(data_dir: Path) -> int:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The data directory {data_dir} can't be written: {error.strerror}. "
+            "Give --data-dir (ECOMIND_DATA_DIR) a directory that this user may write."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode().strip()
+        os.close(lock)
+        raise StoreError(
+            f"Another Ecomind process (pid {holder or 'unknown'}) already uses {data_dir}. "
+            "Stop it, or give this one another --data-dir (ECOMIND_DATA_DIR)."
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def migrate(store: Store, values: Mapping[str, object]) -> None:
+    """Bring the schema to the newest version; refuse a history that differs from ours."""
+    store.command(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, sha256 String,"
+        " applied_at DateTime('UTC')) ENGINE = MergeTree ORDER BY number"
+    )
+    applied = {
+        int(row["number"]): row
+        for row in store.query("SELECT number, name, sha256 FROM schema_migrations")
+    }
+    known = _migrations()
+    for number in sorted(applied.keys() - known.keys()):
+        raise StoreError(
+            f"The store at {store.path} holds migration {number} ({applied[number]['name']}),"
+            " which this version does not know. Start the newer version of Ecomind that wrote it."
+        )
+    for number, (name, text) in sorted(known.items()):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if number not in applied:
+            _apply(store, number, name, text, digest, values)
+        elif applied[number]["sha256"] != digest:
+            raise StoreError(
+                f"Migration {name} was changed after it had been applied to {store.path}."
+                " Undo the change: a new migration must get a new number."
+            )
+
+
+def _migrations() -> dict[int, tuple[str, str]]:
+    entries = (entry for entry in (SQL / "schema").iterdir() if entry.name.endswith(".sql"))
+    return {int(entry.name[:3]): (entry.name, entry.read_text("utf-8")) for entry in entries}
+
+
+def _apply(
+    store: Store, number: int, name: str, text: str, digest: str, values: Mapping[str, object]
+) -> None:
+    """Run one migration. Its statements are idempotent: an interrupted one is run again."""
+    rendered = _TEMPLATES.from_string(text).render(**values)
+    for statement in _statements(rendered):
+        try:
+            store.command(statement)
+        except Exception as error:
+            raise StoreError(f"Migration {name} failed and Ecomind stops here: {error}") from error
+    store.command(
+        "INSERT INTO schema_migrations"
+        " VALUES ({number:UInt32}, {name:String}, {sha:String}, now('UTC'))",
+        {"number": number, "name": name, "sha": digest},
+    )
+
+
+def _statements(text: str) -> list[str]:
+    lines = [line.split("--", 1)[0] for line in text.splitlines()]
+    return [part.strip() for part in "\n".join(lines).split(";") if part.strip()]

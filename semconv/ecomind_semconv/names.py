@@ -1,0 +1,374 @@
+"""Names of the attributes and metrics on the wire: generated, do not edit.
+
+Made by `python semconv/generate.py` from semconv/model. Values of attributes are in joules, grams
+and litres; no unit is part of a name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from ecomind_semconv.metric import Metric
+
+SCHEMA_URL: Final = "https://ecomind.dev/schemas/0.1.0"
+"""Schema URL of the registry."""
+
+ECOMIND_TEAM: Final = "ecomind.team"
+"""string. The team that a call is attributed to."""
+ECOMIND_INFERENCE_REGION: Final = "ecomind.inference.region"
+"""string. Where the model runs, as a cloud region, an ISO country or a grid zone."""
+ECOMIND_MEASURED_ENERGY: Final = "ecomind.measured.energy"
+"""double. Energy of the call's IT equipment as measured by a meter or the provider, in joules."""
+ECOMIND_ENERGY: Final = "ecomind.energy"
+"""double. Energy attributed to the call, facility overhead included, in joules; the mid value."""
+ECOMIND_ENERGY_LOW: Final = "ecomind.energy_low"
+"""double. Lower end of the band around `ecomind.energy`, in joules."""
+ECOMIND_ENERGY_HIGH: Final = "ecomind.energy_high"
+"""double. Upper end of the band around `ecomind.energy`, in joules."""
+ECOMIND_CO2E_LOCATION: Final = "ecomind.co2e.location"
+"""double. Operational emissions of the call, location-based, in grams of CO2e; the mid value."""
+ECOMIND_CO2E_LOCATION_LOW: Final = "ecomind.co2e.location_low"
+"""double. Lower end of the band around `ecomind.co2e.location`, in grams of CO2e."""
+ECOMIND_CO2E_LOCATION_HIGH: Final = "ecomind.co2e.location_high"
+"""double. Upper end of the band around `ecomind.co2e.location`, in grams of CO2e."""
+ECOMIND_CO2E_MARKET: Final = "ecomind.co2e.market"
+"""double. Operational emissions of the call, market-based, in grams of CO2e; the mid value."""
+ECOMIND_CO2E_MARKET_LOW: Final = "ecomind.co2e.market_low"
+"""double. Lower end of the band around `ecomind.co2e.market`, in grams of CO2e."""
+ECOMIND_CO2E_MARKET_HIGH: Final = "ecomind.co2e.market_high"
+"""double. Upper end of the band around `ecomind.co2e.market`, in grams of CO2e."""
+ECOMIND_CO2E_EMBODIED: Final = "ecomind.co2e.embodied"
+"""double. The call's share of making the hardware, in grams of CO2e; the mid value."""
+ECOMIND_CO2E_EMBODIED_LOW: Final = "ecomind.co2e.embodied_low"
+"""double. Lower end of the band around `ecomind.co2e.embodied`, in grams of CO2e."""
+ECOMIND_CO2E_EMBODIED_HIGH: Final = "ecomind.co2e.embodied_high"
+"""double. Upper end of the band around `ecomind.co2e.embodied`, in grams of CO2e."""
+ECOMIND_WATER_ONSITE: Final = "ecomind.water.onsite"
+"""double. Water that cools the data centre during the call, in litres; the mid value."""
+ECOMIND_WATER_ONSITE_LOW: Final = "ecomind.water.onsite_low"
+"""double. Lower end of the band around `ecomind.water.onsite`, in litres."""
+ECOMIND_WATER_ONSITE_HIGH: Final = "ecomind.water.onsite_high"
+"""double. Upper end of the band around `ecomind.water.onsite`, in litres."""
+ECOMIND_WATER_OFFSITE: Final = "ecomind.water.offsite"
+"""double. Water consumed to generate the call's electricity, in litres; the mid value."""
+ECOMIND_WATER_OFFSITE_LOW: Final = "ecomind.water.offsite_low"
+"""double. Lower end of the band around `ecomind.water.offsite`, in litres."""
+ECOMIND_WATER_OFFSITE_HIGH: Final = "ecomind.water.offsite_high"
+"""double. Upper end of the band around `ecomind.water.offsite`, in litres."""
+ECOMIND_METHOD: Final = "ecomind.method"
+"""string. The method that produced the footprint."""
+ECOMIND_FACTOR_SET: Final = "ecomind.factor_set"
+"""string. The dated, immutable set of factors that the footprint was computed with."""
+ECOMIND_MODEL_TIER: Final = "ecomind.model.tier"
+"""string. How good the evidence for the model's energy is."""
+ECOMIND_GRID_TIER: Final = "ecomind.grid.tier"
+"""string. How good the evidence for the grid's carbon and water is."""
+ECOMIND_GRID_ZONE: Final = "ecomind.grid.zone"
+"""string. The grid zone that the carbon and water factors belong to."""
+ECOMIND_WATER_SOURCE: Final = "ecomind.water.source"
+"""string. Where the water was consumed."""
+ECOMIND_RECEIVER_TRANSPORT: Final = "ecomind.receiver.transport"
+"""string. The transport that an OTLP request arrived on."""
+ECOMIND_REQUEST_OUTCOME: Final = "ecomind.request.outcome"
+"""string. What became of an OTLP request."""
+ECOMIND_SPAN_OUTCOME: Final = "ecomind.span.outcome"
+"""string. What became of a span at this step."""
+
+# Names of other registries that ours refer to.
+GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
+GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
+USER_ID: Final = "user.id"
+
+
+class EcomindMethod(StrEnum):
+    """Values of `ecomind.method`. The method that produced the footprint."""
+
+    MEASURED = "measured"
+    """Energy was measured; carbon, water and overhead are computed."""
+    ECOMIND_V1 = "ecomind@v1"
+    """Ecomind's own method, version 1."""
+
+
+class EcomindModelTier(StrEnum):
+    """Values of `ecomind.model.tier`. How good the evidence for the model's energy is."""
+
+    A = "A"
+    """Measured on this call."""
+    B = "B"
+    """Disclosed by the provider for the same model and period, or set by the tenant."""
+    C = "C"
+    """Open weights with a measured benchmark."""
+    D = "D"
+    """Exact closed model whose size is estimated."""
+    E = "E"
+    """Family, or a size read from the name."""
+    F = "F"
+    """Default class for an unknown model."""
+
+
+class EcomindGridTier(StrEnum):
+    """Values of `ecomind.grid.tier`. How good the evidence for the grid's carbon and water is."""
+
+    A = "A"
+    """Hourly figures."""
+    B = "B"
+    """Yearly figures of a subregion of a country."""
+    C = "C"
+    """Yearly figures of a country."""
+    D = "D"
+    """Figures of a continent."""
+    E = "E"
+    """The world's average."""
+
+
+class EcomindWaterSource(StrEnum):
+    """Values of `ecomind.water.source`. Where the water was consumed."""
+
+    ONSITE = "onsite"
+    """Cooling of the data centre."""
+    OFFSITE = "offsite"
+    """Generation of the electricity."""
+
+
+class EcomindReceiverTransport(StrEnum):
+    """Values of `ecomind.receiver.transport`. The transport that an OTLP request arrived on."""
+
+    GRPC = "grpc"
+    """OTLP/gRPC."""
+    HTTP = "http"
+    """OTLP/HTTP."""
+
+
+class EcomindRequestOutcome(StrEnum):
+    """Values of `ecomind.request.outcome`. What became of an OTLP request."""
+
+    SUCCESS = "success"
+    """Stored durably and acknowledged."""
+    REFUSED = "refused"
+    """Turned away for a reason of the request or of its quota; the sender was told which."""
+    FAILURE = "failure"
+    """The receiver could not make it durable; the sender was asked to retry."""
+
+
+class EcomindSpanOutcome(StrEnum):
+    """Values of `ecomind.span.outcome`. What became of a span at this step."""
+
+    ACCEPTED = "accepted"
+    """Acknowledged after it was durable."""
+    REFUSED = "refused"
+    """Not acknowledged; it never entered the spool."""
+    STORED = "stored"
+    """A GenAI span; it is a row now."""
+    NOT_GENAI = "not_genai"
+    """Dropped because it is not a GenAI span."""
+    RESENT = "resent"
+    """Dropped because the same span was already in the segment."""
+    BAD_ID = "bad_id"
+    """Dropped because its trace or span id is not valid."""
+    BAD_TIME = "bad_time"
+    """Dropped because its time lies outside the retention or in the future."""
+    QUARANTINED = "quarantined"
+    """Set aside with its record, which the engine could not decode."""
+
+
+ECOMIND_CONTEXT_ATTRIBUTES: Final = (
+    ECOMIND_TEAM,
+    ECOMIND_INFERENCE_REGION,
+    ECOMIND_MEASURED_ENERGY,
+    USER_ID,
+)
+"""What an application may say about a GenAI call; read by Ecomind."""
+
+ECOMIND_FOOTPRINT_ATTRIBUTES: Final = (
+    ECOMIND_ENERGY,
+    ECOMIND_ENERGY_LOW,
+    ECOMIND_ENERGY_HIGH,
+    ECOMIND_CO2E_LOCATION,
+    ECOMIND_CO2E_LOCATION_LOW,
+    ECOMIND_CO2E_LOCATION_HIGH,
+    ECOMIND_CO2E_MARKET,
+    ECOMIND_CO2E_MARKET_LOW,
+    ECOMIND_CO2E_MARKET_HIGH,
+    ECOMIND_CO2E_EMBODIED,
+    ECOMIND_CO2E_EMBODIED_LOW,
+    ECOMIND_CO2E_EMBODIED_HIGH,
+    ECOMIND_WATER_ONSITE,
+    ECOMIND_WATER_ONSITE_LOW,
+    ECOMIND_WATER_ONSITE_HIGH,
+    ECOMIND_WATER_OFFSITE,
+    ECOMIND_WATER_OFFSITE_LOW,
+    ECOMIND_WATER_OFFSITE_HIGH,
+    ECOMIND_METHOD,
+    ECOMIND_FACTOR_SET,
+    ECOMIND_MODEL_TIER,
+    ECOMIND_GRID_TIER,
+    ECOMIND_GRID_ZONE,
+)
+"""The footprint of a GenAI call and what it rests on; written by Ecomind, ignored on input."""
+
+ECOMIND_ENERGY_USAGE: Final = Metric(
+    name="ecomind.energy.usage",
+    instrument="counter",
+    unit="J",
+    value_type="double",
+    brief="Energy attributed to GenAI calls, facility overhead included.",
+    attributes=(
+        GEN_AI_PROVIDER_NAME,
+        GEN_AI_OPERATION_NAME,
+        GEN_AI_REQUEST_MODEL,
+        GEN_AI_RESPONSE_MODEL,
+        ECOMIND_TEAM,
+        ECOMIND_GRID_ZONE,
+        ECOMIND_MODEL_TIER,
+    ),
+)
+"""Energy attributed to GenAI calls, facility overhead included. Unit: J."""
+
+ECOMIND_CO2E_EMISSION: Final = Metric(
+    name="ecomind.co2e.emission",
+    instrument="counter",
+    unit="g",
+    value_type="double",
+    brief="Operational, location-based CO2e of GenAI calls.",
+    attributes=(
+        GEN_AI_PROVIDER_NAME,
+        GEN_AI_OPERATION_NAME,
+        GEN_AI_REQUEST_MODEL,
+        GEN_AI_RESPONSE_MODEL,
+        ECOMIND_TEAM,
+        ECOMIND_GRID_ZONE,
+        ECOMIND_MODEL_TIER,
+    ),
+)
+"""Operational, location-based CO2e of GenAI calls. Unit: g."""
+
+ECOMIND_WATER_USAGE: Final = Metric(
+    name="ecomind.water.usage",
+    instrument="counter",
+    unit="L",
+    value_type="double",
+    brief="Water consumed for GenAI calls.",
+    attributes=(
+        GEN_AI_PROVIDER_NAME,
+        GEN_AI_OPERATION_NAME,
+        GEN_AI_REQUEST_MODEL,
+        GEN_AI_RESPONSE_MODEL,
+        ECOMIND_TEAM,
+        ECOMIND_GRID_ZONE,
+        ECOMIND_MODEL_TIER,
+        ECOMIND_WATER_SOURCE,
+    ),
+)
+"""Water consumed for GenAI calls. Unit: L."""
+
+ECOMIND_RECEIVER_REQUESTS: Final = Metric(
+    name="ecomind.receiver.requests",
+    instrument="counter",
+    unit="{request}",
+    value_type="int",
+    brief="OTLP requests received.",
+    attributes=(
+        ECOMIND_RECEIVER_TRANSPORT,
+        ECOMIND_REQUEST_OUTCOME,
+    ),
+)
+"""OTLP requests received. Unit: {request}."""
+
+ECOMIND_RECEIVER_SPANS: Final = Metric(
+    name="ecomind.receiver.spans",
+    instrument="counter",
+    unit="{span}",
+    value_type="int",
+    brief="Spans received.",
+    attributes=(ECOMIND_SPAN_OUTCOME,),
+)
+"""Spans received. Unit: {span}."""
+
+ECOMIND_SPOOL_SIZE: Final = Metric(
+    name="ecomind.spool.size",
+    instrument="updowncounter",
+    unit="By",
+    value_type="int",
+    brief="Bytes in the spool that are not yet stored.",
+    attributes=(),
+)
+"""Bytes in the spool that are not yet stored. Unit: By."""
+
+ECOMIND_SPOOL_SEGMENTS: Final = Metric(
+    name="ecomind.spool.segments",
+    instrument="updowncounter",
+    unit="{segment}",
+    value_type="int",
+    brief="Segments in the spool that are not yet stored.",
+    attributes=(),
+)
+"""Segments in the spool that are not yet stored. Unit: {segment}."""
+
+ECOMIND_LOADER_SPANS: Final = Metric(
+    name="ecomind.loader.spans",
+    instrument="counter",
+    unit="{span}",
+    value_type="int",
+    brief="Acknowledged spans and what became of them.",
+    attributes=(ECOMIND_SPAN_OUTCOME,),
+)
+"""Acknowledged spans and what became of them. Unit: {span}."""
+
+ECOMIND_LOADER_LAG: Final = Metric(
+    name="ecomind.loader.lag",
+    instrument="gauge",
+    unit="s",
+    value_type="double",
+    brief="Age of the oldest acknowledged span that is not yet stored.",
+    attributes=(),
+)
+"""Age of the oldest acknowledged span that is not yet stored. Unit: s."""
+
+ECOMIND_LOADER_DURATION: Final = Metric(
+    name="ecomind.loader.duration",
+    instrument="histogram",
+    unit="s",
+    value_type="double",
+    brief="Time to load one segment, from sealed to stored and rolled up.",
+    attributes=(),
+)
+"""Time to load one segment, from sealed to stored and rolled up. Unit: s."""
+
+ECOMIND_RECONCILE_CORRECTIONS: Final = Metric(
+    name="ecomind.reconcile.corrections",
+    instrument="counter",
+    unit="{call}",
+    value_type="int",
+    brief="Calls cancelled because a twin or an earlier copy already counted.",
+    attributes=(),
+)
+"""Calls cancelled because a twin or an earlier copy already counted. Unit: {call}."""
+
+ECOMIND_QUARANTINE_RECORDS: Final = Metric(
+    name="ecomind.quarantine.records",
+    instrument="counter",
+    unit="{record}",
+    value_type="int",
+    brief="Records set aside because the engine could not decode them.",
+    attributes=(),
+)
+"""Records set aside because the engine could not decode them. Unit: {record}."""
+
+METRICS: Final = (
+    ECOMIND_ENERGY_USAGE,
+    ECOMIND_CO2E_EMISSION,
+    ECOMIND_WATER_USAGE,
+    ECOMIND_RECEIVER_REQUESTS,
+    ECOMIND_RECEIVER_SPANS,
+    ECOMIND_SPOOL_SIZE,
+    ECOMIND_SPOOL_SEGMENTS,
+    ECOMIND_LOADER_SPANS,
+    ECOMIND_LOADER_LAG,
+    ECOMIND_LOADER_DURATION,
+    ECOMIND_RECONCILE_CORRECTIONS,
+    ECOMIND_QUARANTINE_RECORDS,
+)
+"""Every metric of the registry."""

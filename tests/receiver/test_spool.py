@@ -1,0 +1,150 @@
+"""The durable promise: what was acknowledged is read back whole, a torn tail is dropped, keys matter."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from ecomind_receiver import segment
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.spool import Spool, SpoolFull, envelope, varint
+from ecomind_receiver.tenants import Tenant
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEY = bytes(range(32))
+ACME = Tenant("acme", "web")
+
+
+def record(body: bytes) -> list[bytes]:
+    return envelope(ACME, 1_700_000_000_000_000_000, (1, 2), body, json=False)
+
+
+def spooled(settings: Settings, bodies: list[bytes]) -> Path:
+    """Append every body one by one and leave the segment as a crash would: not sealed by us."""
+
+    async def append() -> None:
+        spool = Spool(settings, KEY)
+        for body in bodies:
+            await spool.append(record(body), 1, json=False)
+        spool.close()
+
+    asyncio.run(append())
+    (path,) = (settings.data_dir / "spool").glob("*.seg")
+    return path
+
+
+def envelopes(path: Path) -> list[bytes]:
+    _, contents = segment.load_segment(path, KEY)
+    return list(segment.split_envelopes(contents.chunks))
+
+
+def test_what_was_acknowledged_is_read_back_in_order(settings: Settings) -> None:
+    bodies = [b"first", b"", b"x" * 70_000]
+    path = spooled(settings, bodies)
+    assert envelopes(path) == [b"".join(record(body)) for body in bodies]
+
+
+def test_no_plaintext_reaches_the_disk(settings: Settings) -> None:
+    path = spooled(settings, [b"the canary sings" * 100])
+    assert b"canary" not in path.read_bytes()
+    assert b"acme" not in path.read_bytes()
+    assert oct(path.stat().st_mode)[-3:] == "600"
+
+
+def test_a_torn_tail_is_dropped_and_the_rest_kept(settings: Settings) -> None:
+    path = spooled(settings, [b"one" * 50, b"two" * 50, b"three" * 50])
+    whole = path.read_bytes()
+    for cut in range(1, 60, 7):
+        path.write_bytes(whole[:-cut])
+        assert len(envelopes(path)) == 2
+    path.write_bytes(whole[:-40] + bytes(4096))  # the last pages never reached the disk
+    assert len(envelopes(path)) == 2
+
+
+def test_a_chunk_that_the_disk_altered_is_kept_apart(settings: Settings) -> None:
+    path = spooled(settings, [b"one" * 50, b"two" * 50, b"three" * 50])
+    raw = bytearray(path.read_bytes())
+    raw[segment.HEADER_BYTES + 20] ^= 1
+    path.write_bytes(raw)
+    _, contents = segment.load_segment(path, KEY)
+    assert len(contents.chunks) == 2
+    assert len(contents.damaged) == 1
+
+
+def test_another_key_opens_nothing(settings: Settings) -> None:
+    path = spooled(settings, [b"one"])
+    with pytest.raises(segment.SegmentError, match="ECOMIND_KEY_DIR"):
+        segment.load_segment(path, bytes(32))
+
+
+def test_a_shredded_segment_leaves_no_key(settings: Settings) -> None:
+    path = spooled(settings, [b"one"])
+    hardlink = path.with_suffix(".kept")
+    os.link(path, hardlink)
+    segment.shred(path)
+    assert not path.exists()
+    with pytest.raises(segment.SegmentError):
+        segment.load_segment(hardlink, KEY)
+
+
+def test_the_token_is_the_contents(settings: Settings, tmp_path: Path) -> None:
+    path = spooled(settings, [b"one", b"two"])
+    first = segment.load_segment(path, KEY)[1].token
+    assert segment.load_segment(path, KEY)[1].token == first
+    copy = tmp_path / "copy.seg"
+    copy.write_bytes(path.read_bytes()[:-30])
+    assert segment.load_segment(copy, KEY)[1].token != first
+
+
+def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:
+    async def fill() -> None:
+        spool = Spool(settings.model_copy(update={"spool_max_bytes": 1000}), KEY)
+        try:
+            await spool.append(record(b"x" * 500), 1, json=False)
+            spool.seal()
+            while spool.sealed.empty():
+                await asyncio.sleep(0.001)
+            with pytest.raises(SpoolFull, match="ECOMIND_SPOOL_MAX_BYTES"):
+                await spool.append(record(b"x" * 500), 1, json=False)
+        finally:
+            spool.close()
+
+    asyncio.run(fill())
+
+
+def test_a_disk_that_refuses_ends_the_segment_and_the_next_write_recovers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write() -> None:
+        spool = Spool(settings, KEY)
+        try:
+            await spool.append(record(b"before"), 1, json=False)
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fdatasync", _no_space)
+                with pytest.raises(SpoolFull, match="No space left"):
+                    await spool.append(record(b"refused"), 1, json=False)
+                assert "No space left" in spool.error
+            await spool.append(record(b"after"), 1, json=False)
+            assert spool.error == ""
+        finally:
+            spool.close()
+
+    asyncio.run(write())
+    kept = [e for p in sorted((settings.data_dir / "spool").glob("*.seg")) for e in envelopes(p)]
+    assert b"".join(record(b"before")) in kept
+    assert b"".join(record(b"after")) in kept
+
+
+@given(st.integers(min_value=0, max_value=2**63))
+def test_varint_is_protobufs(number: int) -> None:
+    encoded = varint(number)
+    assert segment.without_length(encoded) == b""
+    value = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(encoded))
+    assert value == number
+    assert all(byte & 0x80 for byte in encoded[:-1])
+    assert not encoded[-1] & 0x80
+
+
+def _no_space(_: int) -> None:
+    raise OSError(28, "No space left on device")
