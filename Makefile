@@ -34,7 +34,7 @@ bench: .venv/demo ## Measure ingest on this machine
 	@$(BIN)/ecomind bench ingest $(ARGS)
 
 docs: .venv/dev ## Build the documentation into site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/mkdocs build --strict
 
 screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every width and theme
 	@$(BIN)/python $(UI_TOOLS)/screenshots.py $(ARGS)
@@ -57,9 +57,9 @@ clean: ## Remove .venv and everything that was built; data directories stay
 # Without a browser or Node the tests that need them are skipped, each with its reason.
 .PHONY: browser-tools
 browser-tools:
-	@.ci/system-packages test || true
-	@$(MAKE) --no-print-directory $(UI_TOOLS)/node_modules/.package-lock.json || echo "Going on without: the tests that need them are skipped."
+	@.ci/system-packages test && $(MAKE) --silent $(UI_TOOLS)/node_modules/.package-lock.json || \
+		echo "Going on without: the tests that need them are skipped."
 
 $(UI_TOOLS)/node_modules/.package-lock.json: $(UI_TOOLS)/package-lock.json
-	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --loglevel error >/dev/null
+	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --fetch-retries 1 --loglevel error >/dev/null
 	@touch $@

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 
 import jinja2
@@ -80,6 +81,8 @@ def _example(attribute: Attribute | None) -> str:
     if attribute is None:
         return ""
     shown = attribute.examples or tuple(member.value for member in attribute.members)
+    if attribute.type == "double":
+        shown = tuple(f"{Decimal(example):f}" for example in shown)
     return ", ".join(f"`{example}`" for example in shown)
 
 

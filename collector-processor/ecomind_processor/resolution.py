@@ -72,13 +72,18 @@ def _estimated(match: models.Match, factors: FactorSet) -> Energy:
     return Energy(
         method=factors.method,
         tier=match.tier,
-        input_token=uncached,
-        long_input_extra=uncached * (c("long_input_per_input_token") - 1),
-        cache_read=uncached * c("cache_read_per_input_token"),
-        cache_write=uncached * c("cache_write_per_input_token"),
-        output_token=output,
+        input_token=_settled(uncached),
+        long_input_extra=_settled(uncached * (c("long_input_per_input_token") - 1)),
+        cache_read=_settled(uncached * c("cache_read_per_input_token")),
+        cache_write=_settled(uncached * c("cache_write_per_input_token")),
+        output_token=_settled(output),
         measured_mj=0.0,
     )
+
+
+def _settled(wh: float) -> float:
+    """Twelve significant digits: exp() may differ in its last bit elsewhere, an address may not."""
+    return float(f"{wh:.12g}")
 
 
 def _measured() -> Energy:

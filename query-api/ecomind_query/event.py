@@ -1,14 +1,14 @@
 """One JSON event becomes one OTLP span, so that it takes the very same path as every other call.
 
-Trace and span id are a hash of the organisation and the event's own id: the same event gives the same
-span, which the store keeps once.
+Trace and span id are a hash of the organisation and the event's own id: the same event gives the
+same span, which the store keeps once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -54,20 +54,31 @@ def identify(event: Event) -> Identity:
     return Identity(digest[:16], digest[16:24])
 
 
-def check(event: Event, tenant: Tenant, factors: FactorSet) -> None:
-    """Refuse what is not the caller's (Forbidden) and a region that nobody knows (BadParameter)."""
+def check(
+    event: Event, tenant: Tenant, factors: FactorSet, *, now: datetime, retention_days: int
+) -> None:
+    """Refuse what is not the caller's (Forbidden) and what could not be stored (BadParameter)."""
     for name, given, own in (
         ("org_id", event.org_id, tenant.org_id),
         ("project", event.project, tenant.project_id),
     ):
         if given not in (None, "", own):
-            raise Forbidden(f"{name} {given!r} is not yours; send {own!r} or use the key of {given!r}.")
+            raise Forbidden(
+                f"{name} {given!r} is not yours; send {own!r} or use the key of {given!r}."
+            )
     how = place(event.region, "", "", factors).how
     if not how.startswith(_STATED) and how != _AREA:
         raise BadParameter(
             "region",
             f"{event.region[:40]!r} is not known. Use a grid zone such as US-CAISO, a cloud region"
             " such as eu-west-1 or europe-west9, or an ISO country such as FR.",
+        )
+    started = event.timestamp or now
+    if not now - timedelta(days=retention_days) < started < now + timedelta(days=1):
+        raise BadParameter(
+            "timestamp",
+            f"{started.isoformat()} must lie within the last {retention_days} days"
+            " (ECOMIND_RETENTION_DAYS) and not more than a day ahead.",
         )
 
 

@@ -1,8 +1,8 @@
 """What every request passes, as bare ASGI: a name for it, a log line, limits and headers.
 
-Without keys, whoever can make the user's browser send a request is the local organisation. So a Host
-that is not this server's own is refused (DNS rebinding), nothing is shared across origins, and a
-request with a body must be JSON, which a foreign page can't send without asking first.
+Without keys, whoever can make the user's browser send a request is the local organisation. So a
+Host that is not this server's own is refused (DNS rebinding), nothing is shared across origins,
+and a request with a body must be JSON, which a foreign page can't send without asking first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.exceptions import HTTPException
+
+from ecomind_semconv.units import MS_PER_SECOND
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,6 +29,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = logging.getLogger("ecomind.api")
+_TRACER = trace.get_tracer("ecomind.api")
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 BODY_MAX_BYTES = 64 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -40,12 +48,7 @@ SECURITY_HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cache-control", b"no-store"),
 )
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _PORT = re.compile(r":\d{1,5}$")
-
-
-class TooLarge(Exception):
-    """The body is longer than the limit."""
 
 
 class Guard:
@@ -62,18 +65,27 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        line = _Line(scope, headers, self._org_id)
+        line = _Line(scope, self._org_id)
         sender = _Sender(send, line)
-        try:
-            refusal = self._refusal(scope, headers)
-            if refusal:
-                await sender.refuse(*refusal)
-            else:
-                await self._app(scope, _limited(receive), sender)
-        except TooLarge:
-            await sender.refuse(413, _TOO_LARGE)
-        finally:
-            line.write(scope)
+        parent = _PROPAGATOR.extract(
+            {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
+        )
+        with _TRACER.start_as_current_span("request", parent, kind=trace.SpanKind.SERVER) as span:
+            try:
+                await self._serve(scope, headers, receive, sender)
+            except Exception:
+                log.exception("request failed", extra={"request_id": line.request_id})
+                await sender.refuse(500, "Internal error. The log line of this request says more.")
+            line.write(scope, span)
+
+    async def _serve(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, sender: _Sender
+    ) -> None:
+        refusal = self._refusal(scope, headers)
+        if refusal:
+            await sender.refuse(*refusal)
+        else:
+            await self._app(scope, _limited(receive), sender)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
@@ -98,28 +110,29 @@ _TOO_LARGE = (
 class _Line:
     """What the log says about a request; never its query or its content."""
 
-    def __init__(self, scope: Scope, headers: dict[bytes, bytes], org_id: str) -> None:
-        traced = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b"").decode("latin-1"))
+    def __init__(self, scope: Scope, org_id: str) -> None:
         self.request_id = scope["request_id"] = secrets.token_hex(8)
         self.status = 500
-        self._trace_id = traced[1] if traced else ""
         self._org_id = org_id
         self._start = time.perf_counter()
 
-    def write(self, scope: Scope) -> None:
-        route = scope.get("route")
-        log.info(
-            "request",
-            extra={
-                "method": scope["method"],
-                "route": getattr(route, "path", "unmatched"),
-                "status": self.status,
-                "duration_ms": round((time.perf_counter() - self._start) * 1000, 3),
-                "org": self._org_id,
-                "request_id": self.request_id,
-                "trace_id": self._trace_id,
-            },
-        )
+    def write(self, scope: Scope, span: trace.Span) -> None:
+        """Log the request and name its span."""
+        route = getattr(scope.get("route"), "path", "unmatched")
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attribute("http.response.status_code", self.status)
+        values = {
+            "method": scope["method"],
+            "route": route,
+            "status": self.status,
+            "duration_ms": round((time.perf_counter() - self._start) * MS_PER_SECOND, 3),
+            "org": self._org_id,
+            "request_id": self.request_id,
+        }
+        context = span.get_span_context()
+        if context.is_valid:
+            values["trace_id"] = f"{context.trace_id:032x}"
+        log.info("request", extra=values)
 
 
 class _Sender:
@@ -173,7 +186,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > BODY_MAX_BYTES:
-            raise TooLarge
+            raise HTTPException(413, _TOO_LARGE)
         return message
 
     return limited

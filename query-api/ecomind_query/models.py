@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Model(BaseModel):
@@ -55,7 +55,7 @@ class UsageRow(Model):
 class Usage(Model):
     """The answer of `GET /v1/usage`; the range is half-open, [from, to)."""
 
-    from_: datetime
+    from_: datetime = Field(serialization_alias="from")
     to: datetime
     group_by: list[str]
     rows: list[UsageRow]

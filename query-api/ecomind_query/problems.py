@@ -1,25 +1,25 @@
 """Every error as RFC 9457 problem details; the only place that maps an error to an answer.
 
-A sentence says what to change. What the caller sent is not repeated beyond the names of fields: a body
-may hold what must not be in a log.
+A sentence says what to change. What the caller sent is not repeated beyond the names of fields: a
+body may hold what must not be in a log.
 """
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from ecomind_query.errors import QueryError
 from ecomind_query.shapes import Fault, Problem
+from ecomind_query.ui.pages import not_found
 from ecomind_receiver.ingest import IngestError
 
 MEDIA_TYPE = "application/problem+json"
-log = logging.getLogger("ecomind.api")
 
 
 def problem(
@@ -57,21 +57,23 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         faults = [
-            Fault(where=".".join(str(part) for part in each["loc"]), message=each["msg"])
+            Fault(where=".".join(str(part) for part in each["loc"]), message=_message(each))
             for each in error.errors()
         ]
         detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults)
         return problem(request, 422, detail, errors=faults)
 
     @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+            return not_found(request)
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, _explained(request, error), headers=headers)
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("request failed", exc_info=error)
-        return problem(request, 500, "Internal error. The log line with this request_id has more.")
+
+def _message(fault: dict[str, Any]) -> str:
+    unknown = fault["type"] == "extra_forbidden"
+    return "there is no such field; see /openapi.json" if unknown else str(fault["msg"])
 
 
 def _explained(request: Request, error: HTTPException) -> str:

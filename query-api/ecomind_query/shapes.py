@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 
 from ecomind_query.models import Model
 
@@ -16,6 +16,22 @@ Tokens = Annotated[int, Field(ge=0, le=100_000_000, strict=True)]
 
 class Event(Model):
     """One AI call that no instrumentation reports. Counts are inclusive, as in OpenTelemetry."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "org_id": "org_demo",
+                    "user_id": "user_alice",
+                    "provider": "openai",
+                    "model": "gpt-4o",
+                    "tokens_in": 100,
+                    "tokens_out": 50,
+                    "region": "US-CAISO",
+                }
+            ]
+        }
+    )
 
     org_id: Required = Field(description="The organisation; must be the caller's own.")
     user_id: Required = Field(description="Who called; stored as a keyed hash only.")
@@ -42,6 +58,14 @@ class Event(Model):
     reasoning_tokens: Tokens = Field(0, description="Output tokens spent on reasoning.")
     duration_ms: float = Field(0, ge=0, le=86_400_000, description="Duration of the call.")
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Event:
+        if self.cache_read_tokens + self.cache_write_tokens > self.tokens_in:
+            raise ValueError("tokens_in must include cache_read_tokens and cache_write_tokens")
+        if self.reasoning_tokens > self.tokens_out:
+            raise ValueError("tokens_out must include reasoning_tokens")
+        return self
+
 
 class Accepted(Model):
     """An event is durable; it is stored and in the totals within about a second."""
@@ -53,7 +77,11 @@ class Accepted(Model):
 class SqlStatement(Model):
     """One SELECT."""
 
-    sql: str = Field(min_length=1, max_length=20_000)
+    sql: str = Field(
+        min_length=1,
+        max_length=20_000,
+        examples=["SELECT team, sum(calls) AS calls FROM usage_hourly GROUP BY team"],
+    )
 
 
 class SqlResult(Model):

@@ -39,7 +39,8 @@ def _structure(names: Mapping[str, str], id_type: str) -> str:
     attributes = f"Array(Tuple(key String, value {value}))"
     span = (
         f"Tuple({names['trace_id']} {id_type}, {names['span_id']} {id_type},"
-        f" {names['start']} UInt64, {names['end']} UInt64, attributes {attributes}, status Tuple(code Int32))"
+        f" {names['start']} UInt64, {names['end']} UInt64, attributes {attributes},"
+        " status Tuple(code Int32))"
     )
     scope_spans = f"Array(Tuple(scope Tuple(name String), spans Array({span})))"
     resource = f"Tuple(attributes {attributes})"

@@ -27,7 +27,7 @@ class Keys:
         if key_dir.resolve().is_relative_to(data_dir.resolve()):
             raise SecretError(
                 f"The key directory {key_dir} lies inside the data directory {data_dir}, so that a"
-                " copy of the data would carry its keys. Set ECOMIND_KEY_DIR to a directory elsewhere."
+                " copy of the data would carry its keys. Set ECOMIND_KEY_DIR to another directory."
             )
         self.spool = _read_or_make(key_dir / "spool.key")
         self._pseudonyms = _read_or_make(key_dir / "pseudonym.key")

@@ -12,7 +12,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from ecomind_receiver.loader import RICHNESS
+from ecomind_receiver.pipeline import RICHNESS
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store, describe, render

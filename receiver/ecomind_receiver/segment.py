@@ -17,9 +17,9 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,6 +28,7 @@ MAGIC = b"ECOSPL01"
 _FIXED = struct.Struct("<8sQQ")
 _CHUNK = struct.Struct("<III")
 _NONCE_BYTES, _TAG_BYTES, _KEY_BYTES = 12, 16, 32
+_MAX_CHUNK_BYTES = 2**31  # a longer one is a torn length
 _WRAPPED_BYTES = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
 HEADER_BYTES = _FIXED.size + _WRAPPED_BYTES
 
@@ -45,9 +46,8 @@ class Header(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What could be read of a segment."""
+    """What was found in a segment besides its plaintext."""
 
-    chunks: list[bytes]  # plaintext, each a run of length-prefixed envelopes
     spans: int  # as counted before the ack
     json_requests: int  # how many envelopes hold OTLP/JSON
     token: str  # content hash: the same chunks give the same token
@@ -85,37 +85,40 @@ def read_header(raw: bytes, spool_key: bytes) -> Header:
     return Header(segment_id, created_ns, key)
 
 
-def read_segment(raw: memoryview, header: Header) -> Contents:
-    """Decrypt every chunk, dropping a torn tail, which by construction was never acknowledged."""
-    cipher = AESGCM(header.data_key)
-    digest = hashlib.sha256(header.segment_id.to_bytes(8, "little"))
-    chunks: list[bytes] = []
-    damaged: list[bytes] = []
-    suspects: list[bytes] = []
-    spans = json_requests = 0
-    for index, prefix, ciphertext in _walk(raw):
-        try:
-            plaintext = cipher.decrypt(
-                _nonce(index), ciphertext, _bound(header.segment_id, index, prefix)
-            )
-        except InvalidTag:
-            suspects.append(bytes(ciphertext))
-            continue
-        damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
-        suspects.clear()
-        chunks.append(plaintext)
-        digest.update(ciphertext[-_TAG_BYTES:])
-        _, chunk_spans, chunk_json = _CHUNK.unpack(prefix)
-        spans += chunk_spans
-        json_requests += chunk_json
-    return Contents(chunks, spans, json_requests, digest.hexdigest()[:32], damaged)
+def read_segment(path: Path, spool_key: bytes, sink: Callable[[bytes], object]) -> Contents:
+    """Decrypt a segment chunk by chunk into `sink`, dropping a torn tail, which was never promised.
+
+    Raises SegmentError or OSError.
+    """
+    with open(path, "rb") as file:
+        header = read_header(file.read(HEADER_BYTES), spool_key)
+        cipher = AESGCM(header.data_key)
+        digest = hashlib.sha256(header.segment_id.to_bytes(8, "little"))
+        damaged: list[bytes] = []
+        suspects: list[bytes] = []
+        spans = json_requests = 0
+        for index, prefix, ciphertext in _walk(file):
+            try:
+                plaintext = cipher.decrypt(
+                    _nonce(index), ciphertext, _bound(header.segment_id, index, prefix)
+                )
+            except InvalidTag:
+                suspects.append(ciphertext)
+                continue
+            damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
+            suspects.clear()
+            sink(plaintext)
+            digest.update(ciphertext[-_TAG_BYTES:])
+            _, chunk_spans, chunk_json = _CHUNK.unpack(prefix)
+            spans += chunk_spans
+            json_requests += chunk_json
+    return Contents(spans, json_requests, digest.hexdigest()[:32], damaged)
 
 
-def load_segment(path: Path, spool_key: bytes) -> tuple[Header, Contents]:
-    """Read and decrypt the segment file at `path`. Raises SegmentError or OSError."""
-    raw = path.read_bytes()
-    header = read_header(raw, spool_key)
-    return header, read_segment(memoryview(raw), header)
+def read_id(path: Path) -> int:
+    """The id of the segment at `path`."""
+    with open(path, "rb") as file:
+        return int(_FIXED.unpack(file.read(_FIXED.size))[1])
 
 
 def shred(path: Path) -> None:
@@ -154,16 +157,17 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
             return value, position
 
 
-def _walk(raw: memoryview) -> Iterator[tuple[int, bytes, memoryview]]:
-    position, index = HEADER_BYTES, 0
-    while position + _CHUNK.size <= len(raw):
-        prefix = bytes(raw[position : position + _CHUNK.size])
+def _walk(file: BinaryIO) -> Iterator[tuple[int, bytes, bytes]]:
+    index = 0
+    while len(prefix := file.read(_CHUNK.size)) == _CHUNK.size:
         length = _CHUNK.unpack(prefix)[0]
-        end = position + _CHUNK.size + length
-        if length < _TAG_BYTES or end > len(raw):
+        if length < _TAG_BYTES or length > _MAX_CHUNK_BYTES:
             return
-        yield index, prefix, raw[position + _CHUNK.size : end]
-        position, index = end, index + 1
+        ciphertext = file.read(length)
+        if len(ciphertext) < length:
+            return
+        yield index, prefix, ciphertext
+        index += 1
 
 
 def _nonce(index: int) -> bytes:

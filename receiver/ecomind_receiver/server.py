@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from ecomind_processor.factors import FactorSet
+from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.keys import Keys
 from ecomind_receiver.loader import Loader
@@ -82,7 +83,8 @@ class Receiver:
         keys = Keys(settings.key_dir, settings.data_dir)
         self.store = await asyncio.to_thread(Store, settings)
         self.spool = Spool(settings, keys.spool)
-        self._loader = Loader(settings, self.store, self.spool, keys.spool, self.factors)
+        catalogue = Catalogue(self.store, self.factors, settings.resolver_cache_entries)
+        self._loader = Loader(settings, self.store, self.spool, keys.spool, catalogue)
         self.reconciler = Reconciler(settings, self.store, self.spool)
         self._ingest = Ingest(self.spool, keys, settings.request_max_bytes)
         try:
@@ -236,6 +238,6 @@ def require_loopback(host: str) -> None:
     if not allowed:
         raise StartError(
             f"Ecomind has no API keys yet, so it binds loopback only; {host} would let anyone in."
-            " Set ECOMIND_HOST to 127.0.0.1, and put an authenticating proxy in front if others must"
+            " Set ECOMIND_HOST to 127.0.0.1; put an authenticating proxy in front if others must"
             " reach it."
         )

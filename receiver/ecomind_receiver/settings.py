@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     spool_segment_max_spans: int = Field(
         250_000, ge=1, description="A segment is sealed at this many spans,"
     )
-    spool_segment_max_bytes: int = Field(64 * MIB, ge=4096, description="or at this many bytes,")
+    spool_segment_max_bytes: int = Field(160 * MIB, ge=4096, description="or at this many bytes,")
     spool_segment_max_seconds: float = Field(
         1.0, gt=0, description="or when its first record is this old."
     )

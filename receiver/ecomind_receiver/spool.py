@@ -21,6 +21,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
+from ecomind_receiver.plan import sync_directory
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import Tenant
 
@@ -156,6 +157,9 @@ class Spool:
 
     def _recover(self) -> None:
         """Every segment found at start is sealed: what it holds was acknowledged."""
+        for leftover in (*self.directory.glob("*.plan"), *self.directory.glob("*.draft")):
+            if not leftover.with_suffix(".seg").exists():
+                leftover.unlink()
         for path in sorted(self.directory.glob("*.seg")):
             size = path.stat().st_size
             if size <= segment.HEADER_BYTES or path.read_bytes()[:8] == bytes(8):
@@ -232,7 +236,7 @@ class _OpenSegment:
         self._reserved = 0
         self._opened = time.monotonic()
         self._put(header)
-        _sync_directory(directory)
+        sync_directory(directory)
 
     def write(self, batch: list[_Pending]) -> None:
         """One chunk, durable on return. Raises OSError; the segment must then be given up."""
@@ -294,11 +298,3 @@ def _finish(futures: list[asyncio.Future[None]], error: Exception | None) -> Non
             future.set_result(None)
         else:
             future.set_exception(error)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,21 +1,12 @@
-"""A provider without pauses, and a sink that keeps the OTLP requests it is sent."""
+"""A provider without pauses, a sink for OTLP requests, and a port that nobody serves."""
 
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from demo import otlp_sink as sink_module
 
 from ecomind_query.demo import fake_provider
 
@@ -26,36 +17,15 @@ def provider_url() -> Iterator[str]:
         yield url
 
 
-class OtlpSink:
-    """Requests received so far; `refusals` are the statuses to answer first, with Retry-After 0."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.requests: list[ExportTraceServiceRequest] = []
-        self.refusals: list[int] = []
-
-    async def export(self, request: Request) -> Response:
-        body = await request.body()
-        if self.refusals:
-            return Response(status_code=self.refusals.pop(0), headers={"retry-after": "0"})
-        assert request.headers["content-type"] == "application/x-protobuf"
-        self.requests.append(ExportTraceServiceRequest.FromString(body))
-        return Response(
-            ExportTraceServiceResponse().SerializeToString(), media_type="application/x-protobuf"
-        )
+@pytest.fixture
+def otlp_sink() -> Iterator[sink_module.OtlpSink]:
+    with sink_module.serve() as sink:
+        yield sink
 
 
 @pytest.fixture
-def otlp_sink() -> Iterator[OtlpSink]:
-    sink = OtlpSink()
-    app = Starlette(routes=[Route("/v1/traces", sink.export, methods=["POST"])])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        sink.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield sink
-        server.should_exit = True
-        thread.join()
+def closed_port() -> Iterator[int]:
+    """A port that is bound, so that nobody else takes it, and not listened on."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]

@@ -130,7 +130,9 @@ FOUR_HUNDRED_TOKENS = [
 ]
 
 
-@pytest.mark.parametrize(("active", "total", "speed", "first_seconds", "pue", "wh"), FOUR_HUNDRED_TOKENS)
+@pytest.mark.parametrize(
+    ("active", "total", "speed", "first_seconds", "pue", "wh"), FOUR_HUNDRED_TOKENS
+)
 def test_ecologits_at_400_tokens(
     active: float,
     total: float,

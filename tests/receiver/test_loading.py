@@ -118,7 +118,9 @@ def test_every_span_has_an_outcome(running: Running) -> None:
     async def scenario() -> tuple[dict[str, int], str]:
         async with running() as receiver:
             await load(receiver, protobuf(spans))
-            rows = receiver.store.query("SELECT outcome, toInt64(spans) AS spans FROM span_outcomes")
+            rows = receiver.store.query(
+                "SELECT outcome, toInt64(spans) AS spans FROM span_outcomes"
+            )
             return {row["outcome"]: row["spans"] for row in rows}, prometheus_text(receiver)
 
     outcomes, metrics = asyncio.run(scenario())
@@ -147,7 +149,9 @@ def test_twins_in_one_segment_count_once_and_the_richer_stays(running: Running) 
     async def scenario() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         async with running() as receiver:
             await load(receiver, protobuf([poor, rich, other]))
-            rows = receiver.store.query("SELECT span_id, counted, reason FROM calls ORDER BY span_id")
+            rows = receiver.store.query(
+                "SELECT span_id, counted, reason FROM calls ORDER BY span_id"
+            )
             return rows, totals(receiver)
 
     rows, total = asyncio.run(scenario())
@@ -192,8 +196,8 @@ def test_reconcile_cancels_twins_and_resends_across_segments(running: Running) -
 
     net, total, corrections = asyncio.run(scenario())
     assert net == [
-        {"span_id": 1, "counted": 0, "net": 1},    # the twin that knew less
-        {"span_id": 2, "counted": 0, "net": 1},    # the container, once
+        {"span_id": 1, "counted": 0, "net": 1},  # the twin that knew less
+        {"span_id": 2, "counted": 0, "net": 1},  # the container, once
         {"span_id": 10, "counted": 1, "net": 1},
     ]
     assert total == {"calls": 1, "input": 1000, "output": 300}

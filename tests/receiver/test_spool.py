@@ -35,8 +35,13 @@ def spooled(settings: Settings, bodies: list[bytes]) -> Path:
 
 
 def envelopes(path: Path) -> list[bytes]:
-    _, contents = segment.load_segment(path, KEY)
-    return list(segment.split_envelopes(contents.chunks))
+    return list(segment.split_envelopes(read(path)[0]))
+
+
+def read(path: Path, key: bytes = KEY) -> tuple[list[bytes], segment.Contents]:
+    chunks: list[bytes] = []
+    contents = segment.read_segment(path, key, chunks.append)
+    return chunks, contents
 
 
 def test_what_was_acknowledged_is_read_back_in_order(settings: Settings) -> None:
@@ -67,15 +72,15 @@ def test_a_chunk_that_the_disk_altered_is_kept_apart(settings: Settings) -> None
     raw = bytearray(path.read_bytes())
     raw[segment.HEADER_BYTES + 20] ^= 1
     path.write_bytes(raw)
-    _, contents = segment.load_segment(path, KEY)
-    assert len(contents.chunks) == 2
+    chunks, contents = read(path)
+    assert len(chunks) == 2
     assert len(contents.damaged) == 1
 
 
 def test_another_key_opens_nothing(settings: Settings) -> None:
     path = spooled(settings, [b"one"])
     with pytest.raises(segment.SegmentError, match="ECOMIND_KEY_DIR"):
-        segment.load_segment(path, bytes(32))
+        read(path, bytes(32))
 
 
 def test_a_shredded_segment_leaves_no_key(settings: Settings) -> None:
@@ -85,16 +90,16 @@ def test_a_shredded_segment_leaves_no_key(settings: Settings) -> None:
     segment.shred(path)
     assert not path.exists()
     with pytest.raises(segment.SegmentError):
-        segment.load_segment(hardlink, KEY)
+        read(hardlink)
 
 
 def test_the_token_is_the_contents(settings: Settings, tmp_path: Path) -> None:
     path = spooled(settings, [b"one", b"two"])
-    first = segment.load_segment(path, KEY)[1].token
-    assert segment.load_segment(path, KEY)[1].token == first
+    first = read(path)[1].token
+    assert read(path)[1].token == first
     copy = tmp_path / "copy.seg"
     copy.write_bytes(path.read_bytes()[:-30])
-    assert segment.load_segment(copy, KEY)[1].token != first
+    assert read(copy)[1].token != first
 
 
 def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """One measured phase: a fresh server, the generator beside it, the figures, then the invariants.
 
-The server is watched from outside. Its processor time is taken from the start of the measured
-window until the last span is stored, so that work put off into the backlog is paid for.
+The server is watched from outside. Its processor time runs from the first request until the last
+span is stored and is shared among all spans, so that work put off into a backlog is paid for.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class _Watched:
     """A finished run of the generator and the server around it."""
 
     totals: dict[str, Any]
+    idle: _Sample
     start: _Sample
     end: _Sample
     drained: _Sample
@@ -98,7 +99,8 @@ def measure(plan: Plan, folder: Path) -> Result:
     server = Server(folder)
     server.start()
     try:
-        watched = _watch(server, _generator(plan, server, seed, report))
+        idle = _Sample.of(server)
+        watched = _watch(server, idle, _generator(plan, server, seed, report))
     finally:
         server.stop()
     sent = Sent(seed, plan.mode, watched.totals["sent_requests"], read_report(report))
@@ -127,34 +129,28 @@ def _generator(plan: Plan, server: Server, seed: int, report: Path) -> subproces
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _watch(server: Server, generator: subprocess.Popen[str]) -> _Watched:
-    try:
+def _watch(server: Server, idle: _Sample, generator: subprocess.Popen[str]) -> _Watched:
+    with generator:
         assert generator.stdout is not None
-        events = _Events(generator.stdout)
-        events.await_event(MEASURING)
-        start = _Sample.of(server)
-        totals = events.await_event(DONE)
-        end = _Sample.of(server)
-        generator.wait()
-    finally:
-        generator.kill()
+        try:
+            _await_event(generator.stdout, MEASURING)
+            start = _Sample.of(server)
+            totals = _await_event(generator.stdout, DONE)
+            end = _Sample.of(server)
+        except BaseException:
+            generator.kill()
+            raise
     server.wait_drained(DRAIN_SECONDS)
-    return _Watched(totals, start, end, _Sample.of(server), server.memory_mb(peak=True))
+    return _Watched(totals, idle, start, end, _Sample.of(server), server.memory_mb(peak=True))
 
 
-class _Events:
-    """The generator's lines."""
-
-    def __init__(self, lines: IO[str]) -> None:
-        self._lines = lines
-
-    def await_event(self, name: str) -> dict[str, Any]:
-        """The next event, which must be `name`. Raises ServerError if the generator failed."""
-        line = self._lines.readline()
-        event: dict[str, Any] = json.loads(line) if line else {}
-        if event.get("event") != name:
-            raise ServerError("the load generator ended early; its error is above")
-        return event
+def _await_event(lines: IO[str], name: str) -> dict[str, Any]:
+    """The generator's next event. Raises ServerError if it is another, or there is none."""
+    line = lines.readline()
+    event: dict[str, Any] = json.loads(line) if line else {}
+    if event.get("event") != name:
+        raise ServerError("the load generator ended early; its error is above")
+    return event
 
 
 def _bytes_per_call(store: Store) -> float:
@@ -167,7 +163,7 @@ def _bytes_per_call(store: Store) -> float:
 
 def _result(plan: Plan, watched: _Watched, verdict: Verdict, bytes_per_call: float) -> Result:
     totals, start, end, drained = watched.totals, watched.start, watched.end, watched.drained
-    spans = max(totals["measured_spans"], 1)
+    cpu_seconds = drained.cpu_seconds - watched.idle.cpu_seconds
     stored_in_window = end.counters.stored_spans - start.counters.stored_spans
     ack_ms = {name: totals["ack_ms"].get(name, 0.0) for name in ("p50", "p95", "p99", "max")}
     return Result(
@@ -180,8 +176,10 @@ def _result(plan: Plan, watched: _Watched, verdict: Verdict, bytes_per_call: flo
         requests_per_s=totals["requests_per_s"],
         spans_per_s_acked=totals["spans_per_s"],
         spans_per_s_stored=round(stored_in_window / (end.at - start.at), 1),
-        cpu_us_per_span=round((drained.cpu_seconds - start.cpu_seconds) / spans * 1e6, 2),
-        generator_cpu_us_per_span=round(totals["measured_cpu_seconds"] / spans * 1e6, 2),
+        cpu_us_per_span=_us_per_span(cpu_seconds, totals["acked_spans"]),
+        generator_cpu_us_per_span=_us_per_span(
+            totals["measured_cpu_seconds"], totals["measured_spans"]
+        ),
         **{f"ack_ms_{name}": value for name, value in ack_ms.items()},
         backlog_at_end_s=round(drained.at - end.at, 2),
         rss_mb_peak=round(watched.rss_mb_peak, 1),
@@ -189,3 +187,7 @@ def _result(plan: Plan, watched: _Watched, verdict: Verdict, bytes_per_call: flo
         requests_refused=sum(totals["refused"].values()) + sum(totals["retried"].values()),
         invariants=asdict(verdict),
     )
+
+
+def _us_per_span(cpu_seconds: float, spans: int) -> float:
+    return round(cpu_seconds / max(spans, 1) * 1e6, 2)

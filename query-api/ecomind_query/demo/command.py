@@ -48,13 +48,6 @@ class Options(NamedTuple):
     as_json: bool
 
 
-class Period(NamedTuple):
-    """What the summary is about: [start, end), whole hours, UTC."""
-
-    start: datetime
-    end: datetime
-
-
 def demo(
     exit_after: Annotated[
         bool, typer.Option("--exit", help="Stop after the summary instead of staying up.")
@@ -75,16 +68,15 @@ def demo(
             _run(Options(console, Path(scratch), data_dir, exit_after, as_json))
     except KeyboardInterrupt:
         console.print("\nThe demo has ended.")
-    except (DemoError, DeliveryError) as error:
-        console.print(f"[bold red]The demo can't go on.[/] {escape(str(error))}")
+    except (DemoError, DeliveryError, ServerError) as error:
         for line in getattr(error, "log_lines", ()):
             console.print(line, style="dim", markup=False)
-        raise typer.Exit(1) from error
+        fail(str(error))
 
 
 def _run(options: Options) -> None:
     """Everything from the first check to the last child's end, which Ctrl-C no longer disturbs."""
-    _require_extra()
+    require_extra()
     with contextlib.ExitStack() as stack:
         try:
             server = _play(options, stack)
@@ -98,7 +90,7 @@ def _run(options: Options) -> None:
 def _play(options: Options, stack: contextlib.ExitStack) -> processes.Server:
     """The steps up to the summary; what they start ends with the stack."""
     console, began = options.console, time.monotonic()
-    settings = _server_settings(options)
+    settings = server_settings(options)
     data_dir = options.data_dir or options.scratch / "data"
     with _step(console, "Server up"):
         log = options.scratch / "server.log"
@@ -120,7 +112,8 @@ def _play(options: Options, stack: contextlib.ExitStack) -> processes.Server:
     return server
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Raises `DemoError` when the packages of the extra `demo` are not installed."""
     for module in EXTRA_MODULES:
         try:
             found = importlib.util.find_spec(module)
@@ -132,14 +125,9 @@ def _require_extra() -> None:
             )
 
 
-def _server_settings(options: Options) -> dict[str, str]:
+def server_settings(options: Options) -> dict[str, str]:
     """Variables for the server: free ports instead of busy ones, and keys that go with the data."""
-    try:
-        wanted = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in ("ECOMIND", *first["loc"])).upper()
-        raise DemoError(f"The setting {name} is not usable: {first['msg']}.") from error
+    wanted = load_settings()
     variables = {} if options.data_dir else {"ECOMIND_KEY_DIR": str(options.scratch / "keys")}
     for setting, listener in PORTS.items():
         port = getattr(wanted, setting)

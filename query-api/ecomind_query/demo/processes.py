@@ -7,6 +7,7 @@ the app first, to hand over its last spans, then the server, which stores what i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -18,7 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecomind_query.demo import api
+from ecomind_query.commands import running
+from ecomind_query.commands.running import Server, ServerError
 from ecomind_query.demo.errors import DemoError
 from ecomind_query.demo.services import SERVICES
 
@@ -29,22 +31,33 @@ POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 5
 
 
-class Server(NamedTuple):
-    """A running server and its URLs."""
+class Child(NamedTuple):
+    """A process that was started here, what to call it, and where it logs."""
 
     process: subprocess.Popen[bytes]
+    name: str
     log: Path
-    api: str
-    otlp_http: str
-    otlp_grpc: str
 
     def require_alive(self) -> None:
-        """Raises `DemoError` with the last lines of the log if the server has ended."""
-        require_alive(self.process, "server", self.log)
+        """Raises `DemoError` with the last lines of the log if the process has ended."""
+        status = self.process.poll()
+        if status is not None:
+            raise DemoError(f"The {self.name} stopped with status {status}.", self.last_lines())
+
+    def last_lines(self) -> list[str]:
+        """The end of the log, for people."""
+        return self.log.read_text("utf-8", "replace").splitlines()[-LOG_LINES_SHOWN:]
+
+
+class RunningServer(NamedTuple):
+    """A server that is ready, and its process."""
+
+    child: Child
+    server: Server
 
 
 @contextlib.contextmanager
-def server(data_dir: Path, log: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+def server(data_dir: Path, log: Path, settings: Mapping[str, str]) -> Iterator[RunningServer]:
     """`ecomind up` on a data directory, ready to accept; stopped at the end. Raises `DemoError`."""
     command = [sys.executable, "-m", "ecomind_query", "up", "--data-dir", str(data_dir)]
     with log.open("wb") as output:
@@ -57,7 +70,7 @@ def server(data_dir: Path, log: Path, settings: Mapping[str, str]) -> Iterator[S
             start_new_session=True,
         )
     with _stopped_at_end(process):
-        yield _wait_until_ready(process, data_dir / "server.json", log)
+        yield _wait_until_ready(Child(process, "server", log), data_dir)
 
 
 @contextlib.contextmanager
@@ -75,52 +88,41 @@ def app(provider_url: str, otlp_http: str, log: Path, once: bool) -> Iterator[li
             start_new_session=True,
         )
     with _stopped_at_end(process):
-        yield _ledgers(process, log)
+        yield _ledgers(Child(process, "demo app", log))
 
 
-def require_alive(process: subprocess.Popen[bytes], name: str, log: Path) -> None:
-    """Raises `DemoError` with the last lines of its log if the process has ended."""
-    if process.poll() is not None:
-        raise DemoError(f"The {name} stopped with status {process.returncode}.", last_lines(log))
-
-
-def last_lines(log: Path) -> list[str]:
-    """The end of a log, for people."""
-    return log.read_text("utf-8", "replace").splitlines()[-LOG_LINES_SHOWN:]
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], file: Path, log: Path) -> Server:
+def _wait_until_ready(child: Child, data_dir: Path) -> RunningServer:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        require_alive(process, "server", log)
-        addresses = _read_json(file)
-        if addresses.get("pid") == process.pid and api.is_ready(addresses["api"]):
-            urls = (addresses[name] for name in ("api", "otlp_http", "otlp_grpc"))
-            return Server(process, log, *urls)
+        child.require_alive()
+        server = running.find(data_dir)
+        if server and server.pid == child.process.pid and _is_ready(server):
+            return RunningServer(child, server)
         time.sleep(POLL_SECONDS)
-    raise DemoError(f"The server was not ready within {READY_SECONDS} seconds.", last_lines(log))
+    message = f"The server was not ready within {READY_SECONDS} seconds."
+    raise DemoError(message, child.last_lines())
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    """What the file holds; nothing while it does not exist or is being written."""
+def _is_ready(server: Server) -> bool:
     try:
-        return dict(json.loads(file.read_text("utf-8")))
-    except (FileNotFoundError, ValueError):
-        return {}
+        server.get("/ready")
+    except ServerError:  # 503 and what is missing
+        return False
+    return True
 
 
-def _ledgers(process: subprocess.Popen[bytes], log: Path) -> list[dict[str, Any]]:
+def _ledgers(child: Child) -> list[dict[str, Any]]:
     """One line of each service; a timer ends an app that hangs, and with it the reading."""
-    assert process.stdout is not None  # it was opened as a pipe
-    timer = threading.Timer(APP_SECONDS, _signal, (process, signal.SIGKILL))
+    assert child.process.stdout is not None  # it was opened as a pipe
+    timer = threading.Timer(APP_SECONDS, _signal, (child.process, signal.SIGKILL))
     timer.start()
     try:
-        lines = [line for line, _ in zip(process.stdout, SERVICES, strict=False)]
+        lines = list(itertools.islice(child.process.stdout, len(SERVICES)))
     finally:
         timer.cancel()
     if len(lines) < len(SERVICES):
-        process.wait()
-        require_alive(process, "demo app", log)
+        child.process.wait()
+        child.require_alive()
     return [json.loads(line) for line in lines]
 
 

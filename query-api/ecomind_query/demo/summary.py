@@ -23,12 +23,10 @@ FOOTPRINT: tuple[tuple[str, Callable[[float], show.Figure], str], ...] = (
 
 def print_totals(console: Console, total: Totals, days: int) -> None:
     """The footprint of everything with its ranges, after calls, tokens and cost."""
-    tokens = (
-        f"{show.compact(total.input_tokens)} tokens in, {show.compact(total.output_tokens)} out"
-    )
+    tokens_in, tokens_out = map(show.compact, (total.input_tokens, total.output_tokens))
     console.print(
-        f"\n[bold]The last {days} days[/]: {show.integer(total.calls)} calls, {tokens},"
-        f" {_cost(total)} at list price"
+        f"\n[bold]The last {days} days[/]: {show.integer(total.calls)} calls,"
+        f" {tokens_in} tokens in, {tokens_out} out, {_cost(total)} at list price"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("", "low", "estimate", "high"):

@@ -197,16 +197,8 @@ def _label(word: str, figure: str, x: float, anchor: str) -> Markup:
 
 def _hit(left: float, width: float, tip: str) -> Markup:
     """An invisible area over a whole column: easier to point at than the column itself."""
-    area = _tag(
-        "rect",
-        _tag("title", tip),
-        class_="hit",
-        x=_percent(left),
-        y="0",
-        width=_percent(width),
-        height="100%",
-    )
-    return area
+    place = {"x": _percent(left), "y": "0", "width": _percent(width), "height": "100%"}
+    return _tag("rect", _tag("title", tip), class_="hit", **place)
 
 
 def _rect(x: float, y: float, width: float, height: float, *, class_: str = "") -> Markup:

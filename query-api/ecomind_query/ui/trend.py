@@ -1,7 +1,7 @@
 """The trend: CO2e by day and model as a chart, its legend and its table.
 
-Stacks put the largest series at the bottom, where lengths compare best. Colours go by name instead, so
-that a model keeps its colour when another one overtakes it and when the range of days changes.
+Stacks put the largest series at the bottom, where lengths compare best. Colours go by name
+instead, so that a model keeps its colour when another overtakes it or the range of days changes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ecomind_query.ui import charts, format
 SERIES_SHOWN = 6
 """Models with a colour of their own; the rest are "other", always the seventh colour."""
 OTHER = "other"
+UNNAMED = {"__other__": OTHER, OTHER: OTHER, "": "not stated"}
+"""Values of a dimension that stand for many names or for none."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Series:
 
 
 def trend_context(overview: Overview) -> dict[str, Any]:
-    """What the template prints: `trend` (markup), `legend` (series), `trend_table` (newest first)."""
+    """What the template prints: the chart, its legend, its table (newest day first)."""
     days = list(_days(overview.now, overview.trend_days))
     series = series_of(overview.trend)
     grid = _grid(overview.trend, series)
@@ -50,7 +52,7 @@ def series_of(trend: Sequence[TrendPoint]) -> list[Series]:
     """Series in the order of the stack: the largest first, "other" last and only if needed."""
     sums: dict[str, float] = defaultdict(float)
     for point in trend:
-        sums[point.series] += point.co2e_g
+        sums[_name(point)] += point.co2e_g
     named = sorted(sums.keys() - {OTHER}, key=lambda name: (-sums[name], name))
     shown = named[:SERIES_SHOWN]
     series = [Series(name, sorted(shown).index(name)) for name in shown]
@@ -63,7 +65,7 @@ def _grid(trend: Sequence[TrendPoint], series: list[Series]) -> dict[datetime, l
     column = {one.name: index for index, one in enumerate(series)}
     grid: dict[datetime, list[float]] = defaultdict(lambda: [0.0] * len(series))
     for point in trend:
-        grid[_midnight(point.start)][column.get(point.series, len(series) - 1)] += point.co2e_g
+        grid[_midnight(point.start)][column.get(_name(point), len(series) - 1)] += point.co2e_g
     return grid
 
 
@@ -91,6 +93,10 @@ def _axis(largest: float) -> list[charts.Tick]:
 def _ages(days: list[datetime]) -> Iterator[tuple[int, datetime]]:
     """Each day with its age in days; the last one is today, 0."""
     return ((len(days) - 1 - index, day) for index, day in enumerate(days))
+
+
+def _name(point: TrendPoint) -> str:
+    return UNNAMED.get(point.series, point.series)
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -17,18 +17,14 @@ from markupsafe import Markup
 from ecomind_query.models import CallDetail, Overview, Range, UsageRow
 from ecomind_query.ui import charts, format
 from ecomind_query.ui.tiers import TIERS
-from ecomind_query.ui.trend import OTHER, trend_context
+from ecomind_query.ui.trend import UNNAMED, trend_context
 from ecomind_semconv.units import SECONDS_PER_MINUTE
-
-UNNAMED = {"__other__": OTHER, OTHER: OTHER, "": "not stated"}
-"""Values of a dimension that stand for many names or none."""
 
 
 @dataclass(frozen=True)
 class Card:
     """One of the three big figures."""
 
-    key: str
     label: str
     figure: format.Figure
     change: str
@@ -107,7 +103,7 @@ def _card(
     change = format.change(now.mid, before.mid)
     told = f"{change} on yesterday by this hour" if change else "nothing yesterday by this hour"
     whisker = range_whisker(f"{label} today", show, now, id=f"range-{key}", before=before.mid)
-    return Card(key, label, show(now.mid), told, whisker, facts)
+    return Card(label, show(now.mid), told, whisker, facts)
 
 
 def range_whisker(
@@ -225,7 +221,7 @@ def call_context(detail: CallDetail) -> dict[str, Any]:
             (label, show(figure.mid), range_whisker(label, show, figure, id=f"range-{index}"))
             for index, (label, show, figure) in enumerate(figures)
         ],
-        "beside": [(label, show, figure) for label, show, figure in beside],
+        "beside": beside,
         "tier": next((tier for tier in TIERS if tier.letter == detail.call.model_tier), None),
     }
 

@@ -55,6 +55,7 @@ SELECT
     toDateTime(intDiv(received_ns, 1000000000), 'UTC') AS received_at,
     trace_id, span_id,
     cityHash64(provider, request_model, response_model, region, host, service_tier, intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
+    sipHash64(org_id, trace_id, span_id) AS span_key,
     measured_mj IS NOT NULL AS measured,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM

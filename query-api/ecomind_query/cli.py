@@ -1,0 +1,133 @@
+"""The `ecomind` command: a table of its words, each loaded when it is called for.
+
+A word's module may bring the column engine or a model provider's SDK; none of that is loaded to
+print help, and a word whose extra is not installed says so without harming the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from ecomind_query.commands.version import show_version
+
+
+class Word(NamedTuple):
+    """Where a command is: its module, its function there, what it does."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS: dict[str, Word | dict[str, Word]] = {
+    "up": Word("ecomind_query.commands.up", "up", "Start Ecomind on this machine."),
+    "demo": Word("ecomind_query.demo.command", "demo", "Show Ecomind at work with a real app."),
+    "usage": Word("ecomind_query.commands.usage", "usage", "Totals of energy, CO2e and water."),
+    "ingest": Word("ecomind_query.commands.ingest", "ingest", "Send files of OTLP traces."),
+    "sql": Word("ecomind_query.commands.sql", "sql", "Run one SELECT over your calls."),
+    "doctor": Word("ecomind_query.commands.doctor", "doctor", "Say what is wrong and the fix."),
+    "settings": Word("ecomind_query.commands.settings", "settings", "List every setting."),
+    "bench": {
+        "ingest": Word("ecomind_query.bench.command", "ingest", "Measure the ingest path."),
+    },
+    "factors": {
+        "compile": Word("ecomind_query.factors.compile", "compile_command", "Compile factors."),
+    },
+}
+GROUPS = {
+    "bench": "Measure what this machine can do.",
+    "factors": "Work on emission factor sets.",
+}
+
+
+class _Commands(dict[str, Any]):
+    """Commands by name, each built from its module when it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(COMMANDS))
+
+    def __getitem__(self, name: str) -> Any:
+        if super().__getitem__(name) is None:
+            self[name] = _group(name) if name in GROUPS else _command(name, COMMANDS[name])
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The command, or `default` if there is none of that name."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+class LazyGroup(TyperGroup):
+    """A group over `COMMANDS`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.commands = _Commands()
+
+
+def _group(name: str) -> Any:
+    words = COMMANDS[name]
+    assert isinstance(words, dict)
+    group = typer.Typer(help=GROUPS[name], no_args_is_help=True, add_completion=False)
+    group.callback()(lambda: None)
+    for word, target in words.items():
+        group.command(word)(_function(f"{name} {word}", target))
+    return typer.main.get_command(group)
+
+
+def _command(name: str, word: Any) -> Any:
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name)(_function(name, word))
+    return typer.main.get_command(single)
+
+
+def _function(name: str, word: Word) -> Callable[..., None]:
+    try:
+        function: Callable[..., None] = getattr(importlib.import_module(word.module), word.function)
+    except ModuleNotFoundError as error:
+        return _missing(name, word.summary, error.name or "")
+    return function
+
+
+def _missing(name: str, summary: str, module: str) -> Callable[..., None]:
+    def missing() -> None:
+        typer.echo(
+            f"ecomind {name} needs the Python module {module}."
+            " Install the extra that has it: pip install 'ecomind[demo]'",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+    missing.__doc__ = summary
+    return missing
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=show_version),
+    ] = False,
+) -> None:
+    """Ecomind, the environmental meter for AI calls."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

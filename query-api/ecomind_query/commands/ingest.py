@@ -1,0 +1,123 @@
+"""`ecomind ingest PATH…`: files of OTLP traces, through the very path that spans of an app take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ecomind_query.commands import running
+from ecomind_query.commands.common import (
+    FAILED,
+    NOT_STARTED,
+    AsJson,
+    DataDir,
+    fail,
+    load_settings,
+    print_json,
+    print_table,
+)
+from ecomind_query.commands.otlp_files import FileError, find, read
+from ecomind_query.commands.sinks import HttpSink, Sink, Unreachable, own
+from ecomind_receiver.settings import Settings
+
+
+@dataclass
+class Summary:
+    """What became of the files."""
+
+    files: int = 0
+    requests: int = 0
+    spans: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def ingest(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files (.json, .jsonl, .pb, .binpb) or directories.")
+    ],
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="OTLP/HTTP receiver to send to, such as http://127.0.0.1:4318."),
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send files of OTLP traces, JSON or protobuf.
+
+    They go to --endpoint, else to the `ecomind up` that runs on the data directory, else into the
+    store itself.
+    """
+    settings = load_settings(data_dir=data_dir)
+    files = find(paths)
+    if not files:
+        fail("There is no file of OTLP traces here; name .json, .jsonl, .pb or .binpb files.")
+    from ecomind_receiver.keys import SecretError
+    from ecomind_receiver.server import StartError
+    from ecomind_receiver.store import StoreError
+
+    try:
+        with _sink(settings, endpoint) as sink:
+            summary = send(files, sink, Console(stderr=True))
+    except (Unreachable, StartError, StoreError, SecretError) as error:
+        fail(str(error), NOT_STARTED)
+    _report(summary, as_json)
+    if summary.errors:
+        raise typer.Exit(FAILED)
+
+
+def send(files: list[Path], sink: Sink, console: Console) -> Summary:
+    """Send every file, with a bar of bytes; a bad file does not stop the others."""
+    summary = Summary()
+    sizes = {file: file.stat().st_size if file.exists() else 0 for file in files}
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Sending", total=sum(sizes.values()))
+        for file in files:
+            progress.update(task, description=file.name)
+            _send_file(file, sink, summary)
+            progress.advance(task, sizes[file])
+    return summary
+
+
+def _send_file(file: Path, sink: Sink, summary: Summary) -> None:
+    try:
+        for request in read(file):
+            sink.send(request)
+            summary.requests += 1
+            summary.spans += request.spans
+    except FileError as error:
+        summary.errors[str(file)] = str(error)
+    except OSError as error:
+        summary.errors[str(file)] = error.strerror or str(error)
+    else:
+        summary.files += 1
+
+
+@contextmanager
+def _sink(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
+    server = None if endpoint else running.find(settings.data_dir)
+    if endpoint or server:
+        yield HttpSink(endpoint or (server.otlp_http if server else ""))
+        return
+    with own(settings) as sink:
+        yield sink
+
+
+def _report(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(summary))
+        return
+    print_table(
+        ("files", "requests", "spans", "files with errors"),
+        [(summary.files, summary.requests, f"{summary.spans:,}", len(summary.errors))],
+        right=("files", "requests", "spans", "files with errors"),
+    )
+    for file, message in summary.errors.items():
+        typer.echo(f"{file}: {message}", err=True)

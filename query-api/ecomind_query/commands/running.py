@@ -1,0 +1,102 @@
+"""Finding and asking an `ecomind up` that runs on the same data directory.
+
+One process owns the engine, so another that wants an answer asks it over HTTP. `up` says where it
+listens in `server.json`; the file of a process that was killed is recognised, because the store's
+lock goes with its process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+TIMEOUT_SECONDS = 60
+_FILE = "server.json"
+
+
+class ServerError(Exception):
+    """The server refused or did not answer; the message is a sentence."""
+
+
+class Server(NamedTuple):
+    """A running `up`: its process and its addresses."""
+
+    pid: int
+    api: str
+    otlp_http: str
+    otlp_grpc: str
+
+    def get(self, path: str, params: Mapping[str, object] | None = None) -> Any:
+        """The JSON answer of a GET. Raises ServerError."""
+        given = {name: value for name, value in (params or {}).items() if value not in (None, [])}
+        query = f"?{urlencode(given, doseq=True)}" if given else ""
+        return self._ask(urllib.request.Request(f"{self.api}{path}{query}"))
+
+    def post(self, path: str, body: object) -> Any:
+        """The JSON answer of a POST. Raises ServerError."""
+        headers = {"Content-Type": "application/json"}
+        data = json.dumps(body).encode()
+        return self._ask(urllib.request.Request(f"{self.api}{path}", data, headers))
+
+    def _ask(self, request: urllib.request.Request) -> Any:
+        try:
+            with _direct().open(request, timeout=TIMEOUT_SECONDS) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise ServerError(_detail(error)) from error
+        except (OSError, ValueError) as error:
+            raise ServerError(f"The server at {self.api} did not answer: {error}.") from error
+
+
+def announce(data_dir: Path, server: Server) -> None:
+    """Say in the data directory where this process listens."""
+    path = data_dir / _FILE
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(server._asdict()) + "\n", "utf-8")
+    os.replace(fresh, path)
+
+
+def withdraw(data_dir: Path) -> None:
+    """Take this process's announcement back."""
+    (data_dir / _FILE).unlink(missing_ok=True)
+
+
+def find(data_dir: Path) -> Server | None:
+    """The `up` that runs on the data directory; None if there is none."""
+    try:
+        server = Server(**json.loads((data_dir / _FILE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if owner_of(data_dir) == server.pid else None
+
+
+def owner_of(data_dir: Path) -> int | None:
+    """The process that owns the store now, by trying for its lock and letting go at once."""
+    try:
+        with open(data_dir / "lock", "rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(lock.read(32) or b"0")
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _direct() -> urllib.request.OpenerDirector:
+    """An opener without proxies: the server is on this machine."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"The server answered {error.code}."

@@ -1,0 +1,129 @@
+"""Where `ecomind ingest` sends requests: to a listening receiver, or to one of its own.
+
+Both take the very same path from the bytes on. A receiver that asks for patience gets it; any other
+refusal is an error of the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from ecomind_query.commands.otlp_files import FileError, Request
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.tenants import LOCAL
+
+if TYPE_CHECKING:
+    from ecomind_receiver.server import Receiver
+
+ATTEMPTS = 30
+TIMEOUT_SECONDS = 60
+_RETRYABLE = (429, 502, 503, 504)
+_OWN = ("localhost", "127.0.0.1", "::1")
+
+
+class Unreachable(Exception):
+    """The receiver does not answer; the message is a sentence."""
+
+
+class Busy(Exception):
+    """Not now; try again after `seconds`."""
+
+    def __init__(self, seconds: float, message: str) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Sink(Protocol):
+    """Takes one request, durably. Raises FileError or Unreachable."""
+
+    def send(self, request: Request) -> None:
+        """Send one request, waiting while the receiver asks for it."""
+
+
+def patiently(attempt: Callable[[], None]) -> None:
+    """Try until it is not `Busy` any more; at last a FileError."""
+    for left in range(ATTEMPTS - 1, -1, -1):
+        try:
+            return attempt()
+        except Busy as busy:
+            if not left:
+                raise FileError(f"the receiver stayed busy: {busy}") from busy
+            time.sleep(busy.seconds)
+
+
+class HttpSink:
+    """A receiver behind an OTLP/HTTP endpoint such as http://127.0.0.1:4318."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Raises Unreachable if the endpoint is not an http URL."""
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Unreachable(
+                f"--endpoint must be a URL such as http://127.0.0.1:4318, not {endpoint!r}."
+            )
+        self._url = endpoint.rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
+        handlers = [urllib.request.ProxyHandler({})] if parts.hostname in _OWN else []
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def send(self, request: Request) -> None:
+        """Post one request."""
+        patiently(lambda: self._post(request))
+
+    def _post(self, request: Request) -> None:
+        headers = {"Content-Type": request.media_type}
+        post = urllib.request.Request(self._url, request.body, headers)
+        try:
+            with self._opener.open(post, timeout=TIMEOUT_SECONDS):
+                return
+        except urllib.error.HTTPError as error:
+            detail = f"the receiver answered {error.code} {error.reason}"
+            if error.code in _RETRYABLE:
+                raise Busy(float(error.headers.get("Retry-After", 1)), detail) from error
+            raise FileError(detail) from error
+        except OSError as error:
+            raise Unreachable(f"The receiver at {self._url} does not answer: {error}.") from error
+
+
+class OwnSink:
+    """A receiver of this process, without listeners."""
+
+    def __init__(self, receiver: Receiver, runner: asyncio.Runner) -> None:
+        self._receiver = receiver
+        self._runner = runner
+
+    def send(self, request: Request) -> None:
+        """Hand one request over; durable on return."""
+        patiently(lambda: self._accept(request))
+
+    def _accept(self, request: Request) -> None:
+        from ecomind_receiver.ingest import IngestError
+
+        accepting = self._receiver.accept(LOCAL, request.body, request.media_type)
+        try:
+            self._runner.run(accepting)
+        except IngestError as error:
+            if error.retry_after_seconds is not None:
+                raise Busy(error.retry_after_seconds, error.message) from error
+            raise FileError(error.message) from error
+
+
+@contextmanager
+def own(settings: Settings) -> Iterator[OwnSink]:
+    """A receiver on the data directory; at the end all is stored. Raises as `Receiver.start`."""
+    from ecomind_receiver.server import Receiver
+
+    with asyncio.Runner() as runner:
+        receiver = Receiver(settings, listeners=False)
+        runner.run(receiver.start())
+        try:
+            yield OwnSink(receiver, runner)
+            runner.run(receiver.drain())
+        finally:
+            runner.run(receiver.stop())

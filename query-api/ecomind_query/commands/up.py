@@ -1,0 +1,123 @@
+"""`ecomind up`: receiver, API and page in one process, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from ecomind_query.commands import running
+from ecomind_query.commands.common import (
+    NOT_STARTED,
+    AsJson,
+    DataDir,
+    fail,
+    load_settings,
+    print_json,
+)
+from ecomind_receiver.settings import Settings
+
+if TYPE_CHECKING:
+    from ecomind_receiver.server import HttpServer, Receiver
+
+
+def up(
+    host: Annotated[
+        str | None, typer.Option(help="Address to bind (ECOMIND_HOST); loopback only.")
+    ] = None,
+    api_port: Annotated[
+        int | None, typer.Option(help="Port of API and page (ECOMIND_API_PORT).")
+    ] = None,
+    otlp_http_port: Annotated[
+        int | None, typer.Option(help="Port of OTLP/HTTP (ECOMIND_OTLP_HTTP_PORT).")
+    ] = None,
+    otlp_grpc_port: Annotated[
+        int | None, typer.Option(help="Port of OTLP/gRPC (ECOMIND_OTLP_GRPC_PORT).")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start Ecomind on this machine: OTLP receiver, API and page. Ctrl-C stops it cleanly."""
+    settings = load_settings(
+        data_dir=data_dir,
+        host=host,
+        api_port=api_port,
+        otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
+    )
+    import uvloop
+
+    from ecomind_receiver.keys import SecretError
+    from ecomind_receiver.server import StartError
+    from ecomind_receiver.store import StoreError
+    from ecomind_receiver.telemetry import configure_logging
+
+    configure_logging(settings.log_level)
+    try:
+        uvloop.run(serve(settings, as_json))
+    except (StartError, StoreError, SecretError, OSError, ValueError) as error:
+        fail(str(error), NOT_STARTED)
+
+
+async def serve(settings: Settings, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM. Raises what `Receiver.start` raises."""
+    from ecomind_receiver.server import Receiver
+
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    receiver = Receiver(settings)
+    await receiver.start()
+    try:
+        api = await _start_api(receiver, settings)
+        try:
+            _announce(receiver, settings, api[1], as_json)
+            await stopping.wait()
+        finally:
+            running.withdraw(settings.data_dir)
+            await api[0].stop()
+    finally:
+        await receiver.stop()
+
+
+async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int]:
+    from ecomind_query.app import create_app
+    from ecomind_receiver.server import HttpServer
+
+    server = HttpServer(create_app(receiver, settings), settings.host, settings.api_port)
+    return server, await server.start()
+
+
+def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bool) -> None:
+    from ecomind_receiver.server import join_address
+
+    server = running.Server(
+        pid=os.getpid(),
+        api=f"http://{join_address(settings.host, api_port)}",
+        otlp_http=f"http://{join_address(settings.host, receiver.http_port)}",
+        otlp_grpc=f"http://{join_address(settings.host, receiver.grpc_port)}",
+    )
+    running.announce(settings.data_dir, server)
+    if as_json:
+        print_json(server._asdict() | {"data_dir": str(settings.data_dir)})
+        sys.stdout.flush()
+    else:
+        _greet(server, settings)
+
+
+def _greet(server: running.Server, settings: Settings) -> None:
+    """What a person needs, on stderr: stdout is for log lines."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"\n[bold green]Ecomind is up.[/]  Page and API  [bold]{server.api}[/]")
+    console.print("\nPoint an application at it with these variables:\n")
+    console.print(f"  export OTEL_EXPORTER_OTLP_ENDPOINT={server.otlp_http}", markup=False)
+    console.print("  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", markup=False)
+    console.print("\nor, where its exporter speaks gRPC:\n")
+    console.print(f"  export OTEL_EXPORTER_OTLP_ENDPOINT={server.otlp_grpc}", markup=False)
+    console.print("  export OTEL_EXPORTER_OTLP_PROTOCOL=grpc", markup=False)
+    console.print(f"\nData in {settings.data_dir}. Ctrl-C stops; nothing is lost.\n", markup=False)

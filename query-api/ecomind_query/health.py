@@ -1,0 +1,58 @@
+"""Is the process alive, can it take a durable write, and what do its counters say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from ecomind_query.shapes import Alive, Part, Readiness
+from ecomind_receiver.server import Receiver, Status
+from ecomind_receiver.telemetry import prometheus_text
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Readiness, "description": "A durable write is not possible; the parts say why."}
+}
+
+
+def health_router(receiver: Receiver) -> APIRouter:
+    """The routes of `receiver`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health", summary="The process answers")
+    async def health() -> Alive:
+        """200 while the process is alive; says nothing about its parts."""
+        return Alive()
+
+    @router.get("/ready", summary="A durable write is possible", responses=_NOT_READY)
+    async def ready(response: Response) -> Readiness:
+        """200 if an acknowledged span would be durable now, else 503; each part says how it is.
+
+        While only the store fails, spans are still taken into the spool.
+        """
+        readiness = readiness_of(receiver.status())
+        response.status_code = 200 if readiness.ready else 503
+        return readiness
+
+    @router.get("/metrics", summary="Metrics", response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """The receiver's counters in Prometheus' text format."""
+        return PlainTextResponse(
+            prometheus_text(receiver), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
+
+    return router
+
+
+def readiness_of(status: Status) -> Readiness:
+    """What the receiver's status means for someone who wants to send."""
+    used = f"{status.spool_bytes:,} of {status.spool_max_bytes:,} bytes used"
+    lag = f"{status.load_lag_seconds:.1f} s behind"
+    return Readiness(
+        ready=status.ready,
+        parts={
+            "spool": Part(ready=not status.spool_error, detail=status.spool_error or used),
+            "store": Part(ready=not status.store_error, detail=status.store_error or lag),
+        },
+    )

@@ -1,0 +1,91 @@
+"""The query parameters of the API; a name that is not here is refused, so that a typo is not
+ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, field_validator
+
+from ecomind_query.models import Model
+
+Text = Annotated[str, StringConstraints(max_length=128)]
+Time = Annotated[str, StringConstraints(max_length=40)]
+
+
+class Filters(Model):
+    """What totals and lists may be filtered by. A value must match exactly."""
+
+    not_filters: ClassVar[frozenset[str]] = frozenset()
+
+    model: Text | None = Field(None, description="The requested or the answering model.")
+    provider: Text | None = Field(None, description="Such as `openai` or `aws.bedrock`.")
+    team: Text | None = Field(None, description="`unattributed` finds calls without a team.")
+    project: Text | None = Field(None, description="The project of the key that was used.")
+    service: Text | None = Field(None, description="`service.name` of the application.")
+    environment: Text | None = Field(None, description="Such as `production`.")
+    region: Text | None = Field(None, description="Where the model ran, as it was stated.")
+
+    def filters(self) -> dict[str, str]:
+        """The filters that are set, by name."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude=set(self.not_filters))
+
+
+class Days(Model):
+    """Query of `GET /v1/aggregate/daily`."""
+
+    from_: Time | None = Field(
+        None,
+        alias="from",
+        description="Start, inclusive: a time with a zone, or a date for its UTC midnight.",
+        examples=["2026-11-01"],
+    )
+    to: Time | None = Field(
+        None, description="End, exclusive; now if left out.", examples=["2026-12-01T00:00:00Z"]
+    )
+
+
+class UsageQuery(Filters, Days):
+    """Query of `GET /v1/usage`; without `from` it covers seven days."""
+
+    not_filters = frozenset({"from_", "to", "group_by"})
+
+    group_by: list[Text] = Field(
+        default_factory=list,
+        description="Dimensions, repeated or with commas between: model, provider, team, project,"
+        " service, environment, region, hour, day, month.",
+        examples=[["model", "day"]],
+    )
+
+    @field_validator("group_by")
+    @classmethod
+    def _split(cls, values: list[str]) -> list[str]:
+        return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+class CallsQuery(Filters, Days):
+    """Query of `GET /v1/calls`."""
+
+    not_filters = frozenset({"cursor", "limit"})
+
+    counted: Text | None = Field(None, description="`true` or `false`.", examples=["true"])
+    reason: Text | None = Field(
+        None, description="Why a call is not counted.", examples=["duplicate"]
+    )
+    cursor: str | None = Field(
+        None, max_length=200, description="`next_cursor` of the answer before, as it is."
+    )
+    limit: int = Field(50, ge=1, le=500, description="Calls in one answer.")
+
+
+class OverviewQuery(Model):
+    """Query of `GET /v1/overview`."""
+
+    trend_days: int = Field(30, description="7 or 30.", examples=[7])
+
+
+class SpansQuery(Model):
+    """Query of `GET /v1/diagnostics/spans`."""
+
+    limit: int = Field(100, ge=1, le=1000, description="Spans in the answer.")

@@ -1,0 +1,49 @@
+"""Coefficients for the loader: resolved once per distinct key, stored once per content."""
+
+from __future__ import annotations
+
+import threading
+
+from ecomind_processor.factors import FactorSet
+from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
+from ecomind_processor.resolution import CallKey, resolve
+from ecomind_receiver.store import Store
+
+
+class Catalogue:
+    """The resolver's memory and what the table `coefficients` already holds. Shared by threads."""
+
+    def __init__(self, store: Store, factors: FactorSet, max_entries: int) -> None:
+        self._store = store
+        self._factors = factors
+        self._max_entries = max_entries
+        self._resolved: dict[CallKey, Coefficients] = {}
+        self._stored: set[int] | None = None
+        self._guard = threading.Lock()
+
+    def coefficients(self, key: CallKey) -> Coefficients:
+        """The coefficients of a call; never fails."""
+        found = self._resolved.get(key)
+        if found is None:
+            if len(self._resolved) >= self._max_entries:
+                self._resolved.clear()
+            found = self._resolved[key] = resolve(key, self._factors)
+        return found
+
+    def store(self, used: dict[int, Coefficients], token: str) -> None:
+        """Put those that are new into the table, so that every `coef_id` can be looked up."""
+        with self._guard:
+            if self._stored is None:
+                rows = self._store.query("SELECT DISTINCT coef_id FROM coefficients")
+                self._stored = {row["coef_id"] for row in rows}
+            fresh = {i: c for i, c in used.items() if i not in self._stored}
+            if fresh:
+                columns = ["coef_id", *COEFFICIENT_NAMES]
+                rows_ = [[i, *row(c, COEFFICIENT_NAMES)] for i, c in sorted(fresh.items())]
+                self._store.insert("coefficients", columns, rows_, token)
+                self._stored |= fresh.keys()
+
+
+def row(coefficients: Coefficients, names: tuple[str, ...]) -> list[object]:
+    """The values of these fields, in order."""
+    return [getattr(coefficients, name) for name in names]

@@ -1,0 +1,266 @@
+"""From one sealed segment to rows: a fixed sequence of engine statements, exactly once.
+
+Python touches names, never spans: it resolves each distinct (provider, model, place, tier, day)
+once and leaves the arithmetic to the engine. The token of every insert is the segment's content
+hash, so that a replay stores nothing twice.
+
+A segment that the engine can't decode is searched for the records at fault. A record is poison if
+it alone fails while an empty one passes; it goes to quarantine, encrypted, and the rest is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ecomind_processor.footprint import COEFFICIENT_NAMES
+from ecomind_processor.resolution import CallKey
+from ecomind_receiver import plan, quarantine, segment
+from ecomind_receiver.catalogue import Catalogue, row
+from ecomind_receiver.decode import decode_sql
+from ecomind_receiver.frame import read_record
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.store import Store, StoreError, describe, render
+
+log = logging.getLogger("ecomind.loader")
+
+COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
+RICHNESS = (
+    "usage_quality = 'reported' DESC, cache_read_tokens + cache_write_tokens > 0 DESC,"
+    " reasoning_tokens > 0 DESC, input_tokens DESC, output_tokens DESC, start_time"
+)
+"""Which of several spans of one call is kept: the one that knows most. Shared with reconcile."""
+_OUTCOME_COLUMNS = ["received_at", "segment_id", "org_id", "project_id", "outcome", "spans"]
+_EMPTY_RECORD = b"\x00"
+
+
+@dataclass
+class Job:
+    """One segment on its way through the steps."""
+
+    path: Path
+    segment_id: int
+    contents: segment.Contents
+    plan: plan.Plan
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Pipeline:
+    """The tables and the memory of one loader thread."""
+
+    def __init__(
+        self, number: int, settings: Settings, store: Store, spool_key: bytes, catalogue: Catalogue
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._spool_key = spool_key
+        self._catalogue = catalogue
+        self._tables = {name: f"{name}_{number}" for name in ("staging", "losers", "keys")}
+        self._memory = _MemoryFile()
+        self._steps: tuple[Callable[[Job], None], ...] = (
+            self._decode,
+            self._resolve,
+            self._mark_losers,
+            self._load,
+            self._record_outcomes,
+        )
+
+    def load(self, path: Path) -> Job:
+        """Store one segment. Raises on any trouble; the same segment may then be loaded again."""
+        self._memory.restart()
+        try:
+            contents = segment.read_segment(path, self._spool_key, self._memory.write)
+        except segment.SegmentError as error:
+            raise StoreError(f"Spool segment {path} can't be read: {error}") from error
+        self._memory.finish()
+        job = Job(path, segment.read_id(path), contents, plan.read(path))
+        for number, raw in enumerate(contents.damaged):
+            reason = "the chunk fails its integrity check: the disk altered it after it was synced"
+            self._quarantine(job, f"damaged-{number}", raw, reason)
+        if contents.spans:
+            self._make_tables()
+            for step in self._steps:
+                step(job)
+            self._empty_tables()
+        return job
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+    def _decode(self, job: Job) -> None:
+        if job.plan.poison:
+            self._keep_out(job)
+        try:
+            self._fill_staging(job)
+        except Exception as error:
+            self._find_poison(job, describe(error))
+            self._keep_out(job)
+            self._fill_staging(job)
+
+    def _fill_staging(self, job: Job) -> None:
+        """Decode what the memory file holds."""
+        self._empty_tables()
+        for json in (False, True) if job.contents.json_requests else (False,):
+            self._store.command(
+                decode_sql(
+                    self._memory.path,
+                    self._tables["staging"],
+                    json=json,
+                    retention_days=self._settings.retention_days,
+                )
+            )
+
+    def _find_poison(self, job: Job, reason: str) -> None:
+        """Which records can't be decoded even alone; they are in quarantine before this returns."""
+        records = self._records(job)
+        self._memory.replace([_EMPTY_RECORD])
+        self._fill_staging(job)  # if not even this passes, the engine is at fault and not the data
+
+        def failing(indexes: list[int]) -> list[int]:
+            self._memory.replace(records[i] for i in indexes)
+            try:
+                self._fill_staging(job)
+            except Exception:
+                middle = len(indexes) // 2
+                if not middle:
+                    return indexes
+                return failing(indexes[:middle]) + failing(indexes[middle:])
+            return []
+
+        job.plan.poison = failing(list(range(len(records))))
+        for index in job.plan.poison:
+            self._quarantine(job, str(index), records[index], reason)
+        log.error("records quarantined", extra={"records": len(job.plan.poison), "error": reason})
+
+    def _keep_out(self, job: Job) -> None:
+        """The memory file without the poison; its spans get an outcome of their own."""
+        records = self._records(job)
+        poison = set(job.plan.poison)
+        self._memory.replace(r for i, r in enumerate(records) if i not in poison)
+        received_at = datetime.fromtimestamp(job.path.stat().st_mtime, UTC)
+        job.quarantined = [
+            {
+                **read_record(segment.without_length(records[i]))._asdict(),
+                "outcome": "quarantined",
+                "received_at": received_at,
+            }
+            for i in job.plan.poison
+        ]
+
+    def _records(self, job: Job) -> list[bytes]:
+        chunks: list[bytes] = []
+        segment.read_segment(job.path, self._spool_key, chunks.append)
+        return list(segment.split_envelopes(chunks))
+
+    def _resolve(self, job: Job) -> None:
+        """Coefficients of each distinct key, made durable before they are used."""
+        known = job.plan.coefficients
+        for found in self._store.query(render("distinct_keys.sql", **self._tables)):
+            number = found.pop("resolve_key")
+            if number not in known:
+                known[number] = self._catalogue.coefficients(CallKey(**found))
+        plan.write(job.path, job.plan)
+        if known:
+            used = {c.coef_id: c for c in known.values()}
+            self._catalogue.store(used, f"{job.contents.token}-coefficients")
+            self._store.insert(
+                self._tables["keys"],
+                ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS],
+                [[key, c.coef_id, *row(c, COEFFICIENT_NUMBERS)] for key, c in known.items()],
+            )
+
+    def _mark_losers(self, job: Job) -> None:
+        self._store.command(render("losers.sql", richness=RICHNESS, **self._tables))
+
+    def _load(self, job: Job) -> None:
+        staging, keys = self._tables["staging"], self._tables["keys"]
+        missing = self._store.query(
+            f"SELECT count() AS n FROM {staging} WHERE outcome = 'stored'"
+            f" AND resolve_key NOT IN (SELECT resolve_key FROM {keys})"
+        )[0]["n"]
+        if missing:
+            raise StoreError(f"{missing} spans of {job.path.name} have no coefficients")
+        months = self._store.query(
+            f"SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM {staging}"
+            " WHERE outcome = 'stored' ORDER BY month"
+        )
+        for found in months:
+            self._store.command(
+                render(
+                    "load.sql",
+                    month=found["month"],
+                    token=f"{job.contents.token}-{found['month']}",
+                    segment_id=job.segment_id,
+                    **self._tables,
+                )
+            )
+
+    def _record_outcomes(self, job: Job) -> None:
+        """What became of every span, and the last ones by name; both once per segment."""
+        token = f"{job.contents.token}-outcomes"
+        stored = self._store.query(render("outcomes.sql", **self._tables))
+        job.outcomes = [
+            {**found, "segment_id": job.segment_id} for found in stored + job.quarantined
+        ]
+        if job.outcomes:
+            rows = [[found[name] for name in _OUTCOME_COLUMNS] for found in job.outcomes]
+            self._store.insert("span_outcomes", _OUTCOME_COLUMNS, rows, token)
+        self._store.command(
+            render("recent.sql", segment_id=job.segment_id, token=token, **self._tables)
+        )
+
+    def _quarantine(self, job: Job, name: str, raw: bytes, reason: str) -> None:
+        directory = self._settings.data_dir / "quarantine"
+        quarantine.keep(directory, self._spool_key, f"{job.segment_id:016x}-{name}", raw, reason)
+
+    def _make_tables(self) -> None:
+        script = render("staging.sql", coefficient_numbers=COEFFICIENT_NUMBERS, **self._tables)
+        for statement in script.split(";"):
+            self._store.command(statement)
+
+    def _empty_tables(self) -> None:
+        for table in self._tables.values():
+            self._store.command(f"TRUNCATE TABLE {table}")
+
+
+class _MemoryFile:
+    """Plaintext for the engine that never touches a disk; its pages serve segment after segment."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("ecomind-segment", os.MFD_CLOEXEC)
+        self._size = 0
+        self.path = f"/proc/self/fd/{self._descriptor}"
+
+    def restart(self) -> None:
+        """Write from the beginning again."""
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._size)
+            self._size += written
+            view = view[written:]
+
+    def finish(self) -> None:
+        """Cut what is left of a longer segment."""
+        os.ftruncate(self._descriptor, self._size)
+
+    def replace(self, parts: Iterable[bytes]) -> None:
+        """Hold these parts and nothing else."""
+        self.restart()
+        for part in parts:
+            self.write(part)
+        self.finish()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        os.close(self._descriptor)

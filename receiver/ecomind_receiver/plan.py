@@ -1,0 +1,63 @@
+"""What was decided for a segment, synced beside it before anything of it is stored.
+
+A replay after a crash reads it and so enriches identically, whatever has changed since.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ecomind_processor.footprint import Coefficients
+
+
+@dataclass
+class Plan:
+    """The records kept out, and the coefficients of each distinct key."""
+
+    poison: list[int] = field(default_factory=list)
+    coefficients: dict[int, Coefficients] = field(default_factory=dict)
+
+
+def path_beside(segment_path: Path) -> Path:
+    """Where the plan of a segment is kept."""
+    return segment_path.with_suffix(".plan")
+
+
+def read(segment_path: Path) -> Plan:
+    """The plan of a segment that was loaded before; an empty one otherwise."""
+    try:
+        raw = json.loads(path_beside(segment_path).read_text())
+    except FileNotFoundError:
+        return Plan()
+    found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
+    return Plan(raw["poison"], found)
+
+
+def write(segment_path: Path, plan: Plan) -> None:
+    """Make the plan durable: all of it or none."""
+    path = path_beside(segment_path)
+    draft = path.with_suffix(".draft")
+    with open(draft, "w") as file:
+        json.dump(
+            {
+                "poison": plan.poison,
+                "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
+            },
+            file,
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

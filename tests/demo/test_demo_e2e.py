@@ -1,0 +1,84 @@
+"""`ecomind demo` as a newcomer types it, with the real server; its totals are the senders' own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
+
+COMMAND = [sys.executable, "-m", "ecomind_query", "demo", "--json"]
+RECEIVED = ("calls", "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A home of its own, and free ports."""
+    ports = ("ECOMIND_API_PORT", "ECOMIND_OTLP_HTTP_PORT", "ECOMIND_OTLP_GRPC_PORT")
+    home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    return {**os.environ, **home, **dict.fromkeys(ports, "0")}
+
+
+def sums(answer: dict[str, Any]) -> dict[str, int]:
+    """What the history and the app say they sent."""
+    ledgers = [answer["history"], *answer["app"]]
+    return {name: sum(ledger.get(name, 0) for ledger in ledgers) for name in RECEIVED}
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return json.load(response)
+
+
+def test_demo_counts_exactly_what_was_sent(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [*COMMAND, "--exit", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    total = answer["total"]
+
+    # 39 calls of the app are answered; its 6 errors, 6 wrappers and the retries are no calls.
+    assert sum(ledger["calls"] for ledger in answer["app"]) == 39
+    assert answer["expected_calls"] == answer["history"]["calls"] + 39
+    assert {name: total[name] for name in RECEIVED} == sums(answer)
+    assert sum(row["totals"]["calls"] for row in answer["by_model"]) == total["calls"]
+    assert {row["group"]["team"] for row in answer["by_team"]} == {
+        "search", "support", "legal", "growth", "engineering", "data",
+    }  # fmt: skip
+    for name in ("energy_wh", "co2e_g_location", "co2e_g_embodied", "water_ml"):
+        assert 0 < total[name]["low"] < total[name]["mid"] < total[name]["high"]
+    assert total["cost_usd"] > 0
+    assert answer["seconds"] < 60
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("ecomind-demo-*"))
+
+
+def test_demo_stays_up_and_ends_quietly(tmp_path: Path, environment: dict[str, str]) -> None:
+    demo = subprocess.Popen(
+        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert demo.stdout and demo.stderr
+    try:
+        answer = json.loads(demo.stdout.readline())
+        with urllib.request.urlopen(answer["page"], timeout=30) as page:
+            assert page.status == 200
+        streams = get(f"{answer['page']}/v1/calls?service=campaign-writer&limit=200")["calls"]
+        unknown = [call for call in streams if call["usage_quality"] in ("missing", "estimated")]
+        assert unknown and all(call["counted"] for call in unknown if not call["reason"])
+    finally:
+        demo.send_signal(signal.SIGINT)
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 0, said
+    assert "The demo has ended." in said
+    assert "Traceback" not in said
+    with pytest.raises(OSError):
+        get(answer["page"] + "/health")
+    assert not list(tmp_path.glob("ecomind-demo-*"))

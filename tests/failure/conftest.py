@@ -1,0 +1,21 @@
+"""One real server per module: `ecomind up` as a child process, on free ports and a fresh folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ecomind_query.bench.process import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server whose segments are sealed at once."""
+    running = Server(
+        tmp_path_factory.mktemp("server"), {"ECOMIND_SPOOL_SEGMENT_MAX_SECONDS": "0.05"}
+    )
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
