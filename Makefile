@@ -4,6 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BIN := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UI_TOOLS := query-api/ui-tools
 ARGS ?=
 PYTEST_ARGS ?=
@@ -54,9 +55,10 @@ clean: ## Remove .venv and everything that was built; data directories stay
 	@.ci/install dev
 	@touch .venv/demo $@
 
-# Without a browser or Node the tests that need them are skipped, each with its reason.
+# Node comes with the dev extra, because Debian 12 has one that is too old. Without Chromium the tests that
+# need it are skipped, each with its reason.
 .PHONY: browser-tools
-browser-tools:
+browser-tools: .venv/dev
 	@.ci/system-packages test && $(MAKE) --silent $(UI_TOOLS)/node_modules/.package-lock.json || \
 		echo "Going on without: the tests that need them are skipped."
 

@@ -1,5 +1,6 @@
-"""The query parameters of the API; a name that is not here is refused, so that a typo is not
-ignored.
+"""The query parameters of the API.
+
+A name that is not here is refused, so that a typing mistake is never ignored.
 """
 
 from __future__ import annotations

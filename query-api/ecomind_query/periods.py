@@ -29,7 +29,7 @@ class Period(NamedTuple):
 
     def whole_hours(self) -> Period:
         """The whole hours inside it; empty, at `end`, when there are none."""
-        first, last = _hour(self.start), _hour(self.end)
+        first, last = full_hour(self.start), full_hour(self.end)
         if first < self.start:
             first += HOUR
         return Period(first, last) if first < last else Period(self.end, self.end)
@@ -61,9 +61,12 @@ def length(name: str, text: str) -> timedelta:
 def period(
     start: str | None, end: str | None, *, default_length: timedelta, now: datetime
 ) -> Period:
-    """The period of a request; `to` defaults to now, `from` to the default length before it."""
+    """The period of a request.
+
+    `to` defaults to now, `from` to the full hour at least the default length before it.
+    """
     last = now if end is None else moment("to", end)
-    first = last - default_length if start is None else moment("from", start)
+    first = full_hour(last - default_length) if start is None else moment("from", start)
     if first >= last:
         raise BadParameter(
             "from",
@@ -78,5 +81,6 @@ def midnight(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _hour(instant: datetime) -> datetime:
+def full_hour(instant: datetime) -> datetime:
+    """The start of the hour that holds the instant."""
     return instant.replace(minute=0, second=0, microsecond=0)

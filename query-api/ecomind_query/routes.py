@@ -1,5 +1,4 @@
-"""The routes under /v1: what comes in is checked by its shape, what goes out is the reader's
-answer.
+"""The routes under /v1: a shape checks what comes in, the reader answers.
 
 The reader blocks, so each question runs in a thread. The tenant comes from `tenant_of` alone.
 """
@@ -19,6 +18,7 @@ from ecomind_query import event
 from ecomind_query.cursors import call_id
 from ecomind_query.errors import Forbidden
 from ecomind_query.models import CallDetail, Calls, Overview, Totals, Usage
+from ecomind_query.once import Once
 from ecomind_query.parameters import CallsQuery, Days, OverviewQuery, SpansQuery, UsageQuery
 from ecomind_query.reader import Reader
 from ecomind_query.shapes import Accepted, Event, Problem, Received, SqlResult, SqlStatement
@@ -130,7 +130,7 @@ def _calls(reader: Reader) -> APIRouter:
 
 def _ingest(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["ingest"], responses=_INVALID | _FOREIGN | _BUSY)
-    factors = FactorSet.load()
+    factors, once = FactorSet.load(), Once()
 
     @router.post("/ingest", status_code=202, summary="Report one call as JSON")
     async def ingest(tenant: Caller, body: Event) -> Accepted:
@@ -142,9 +142,12 @@ def _ingest(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter
         event.check(body, tenant, factors, now=now, retention_days=settings.retention_days)
         identity = event.identify(body)
         hashes = identity.trace_hash, identity.span_number
-        known = bool(body.event_id) and await asyncio.to_thread(reader.is_stored, tenant, *hashes)
+        known = body.event_id is not None and await asyncio.to_thread(
+            reader.is_stored, tenant, *hashes
+        )
         if not known:
-            await receiver.accept(tenant, event.to_otlp(body, identity, now), PROTOBUF)
+            span = event.to_otlp(body, identity, now)
+            known = await once.write(identity, lambda: receiver.accept(tenant, span, PROTOBUF))
         return Accepted(id=call_id(*hashes), duplicate=known)
 
     return router

@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 
 const THEMES = ["light", "dark"];
-const HERO = { width: 1440, height: 1050, maxBytes: 250_000 };
+const HERO = { width: 1440, height: 1412, maxBytes: 250_000 };
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const { values: options } = parseArgs({
@@ -108,7 +108,7 @@ async function look(name, path, width, theme) {
 
 async function hero(theme) {
   const { context, page } = await open("/", HERO.width, HERO.height, theme);
-  const path = join(options.hero, `page-${theme}.png`);
+  const path = join(options.hero, `overview-${theme}.png`);
   await page.screenshot({ path });
   const bytes = statSync(path).size;
   console.log(`${path}: ${bytes} bytes`);

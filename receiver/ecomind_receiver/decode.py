@@ -6,6 +6,7 @@ string field of its envelope and is opened by JSONExtract into the same shape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,6 +117,7 @@ def decode_sql(path: str, staging: str, *, json: bool, retention_days: int) -> s
         "resource_fields": dialects.RESOURCE_FIELDS,
         "providers": dialects.PROVIDERS,
         "host_providers": dialects.HOST_PROVIDERS,
+        "host_pattern": literal(f"({'|'.join(map(re.escape, dialects.HOST_PROVIDERS))})$"),
         "operations": dialects.OPERATIONS,
         "containers": dialects.CONTAINERS,
         "exclusive_input": dialects.EXCLUSIVE_INPUT,

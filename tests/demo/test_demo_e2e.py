@@ -56,7 +56,7 @@ def test_demo_counts_exactly_what_was_sent(tmp_path: Path, environment: dict[str
     for name in ("energy_wh", "co2e_g_location", "co2e_g_embodied", "water_ml"):
         assert 0 < total[name]["low"] < total[name]["mid"] < total[name]["high"]
     assert total["cost_usd"] > 0
-    assert answer["seconds"] < 60
+    assert answer["seconds"] < 120
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("ecomind-demo-*"))
 
@@ -70,9 +70,15 @@ def test_demo_stays_up_and_ends_quietly(tmp_path: Path, environment: dict[str, s
         answer = json.loads(demo.stdout.readline())
         with urllib.request.urlopen(answer["page"], timeout=30) as page:
             assert page.status == 200
-        streams = get(f"{answer['page']}/v1/calls?service=campaign-writer&limit=200")["calls"]
-        unknown = [call for call in streams if call["usage_quality"] in ("missing", "estimated")]
-        assert unknown and all(call["counted"] for call in unknown if not call["reason"])
+        listed = get(f"{answer['page']}/v1/calls?service=campaign-writer&limit=200")["calls"]
+        calls = [call for call in listed if call["environment"] == "demo"]  # the app, not history
+        counted = [call for call in calls if call["counted"]]
+        unknown = [call for call in counted if call["usage_quality"] in ("missing", "estimated")]
+        assert len(unknown) >= 3  # one stream without usage in each of three rounds
+        assert all(call["output_tokens"] for call in counted if call not in unknown)
+        failed = [call for call in calls if call["reason"] == "error"]
+        assert len(failed) >= 3
+        assert not any(call["counted"] or call["energy_wh"] for call in failed)
     finally:
         demo.send_signal(signal.SIGINT)
         _, said = demo.communicate(timeout=60)

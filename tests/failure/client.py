@@ -8,6 +8,7 @@ import json
 import socket
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from ecomind_query.bench.process import Server
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 TIMEOUT_SECONDS = 30.0
 
-_services = itertools.count()
+_numbers = itertools.count(1)
 
 
 class Reply(NamedTuple):
@@ -80,7 +81,12 @@ def raw(server: Server) -> socket.socket:
 
 def new_service() -> str:
     """A service name that no other test uses."""
-    return f"service-{next(_services)}"
+    return f"service-{next(_numbers)}"
+
+
+def new_ids() -> int:
+    """The first of a thousand span numbers that no other test uses."""
+    return next(_numbers) * 1000
 
 
 def rows(server: Server, service: str, columns: str) -> list[list[Any]]:
@@ -98,10 +104,10 @@ def rows(server: Server, service: str, columns: str) -> list[list[Any]]:
 
 
 def json_span(number: int, attributes: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-    """A span in OTLP/JSON."""
+    """A span in OTLP/JSON, in a trace of its own."""
     begin = time.time_ns() - 2_000_000_000
     return {
-        "traceId": f"{number:032x}",
+        "traceId": uuid.uuid4().hex,
         "spanId": f"{number:016x}",
         "name": "chat",
         "kind": 3,

@@ -11,6 +11,7 @@ import json
 import struct
 import time
 import zlib
+from datetime import UTC, datetime, timedelta
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from failure.client import (
     grpc_address,
     json_body,
     json_span,
+    new_ids,
     new_service,
     post,
     rows,
@@ -60,9 +62,14 @@ def export(server: Server) -> Iterator[grpc.UnaryUnaryMultiCallable]:
         )
 
 
+def message_of(service: str, *spans: dict[str, Any]) -> ExportTraceServiceRequest:
+    """A request with these spans, by default one call of 1,000 and 300 tokens."""
+    return request(list(spans or [CHAT]), resource={"service.name": service}, first_id=new_ids())
+
+
 def one_span(service: str) -> bytes:
     """A call of 1,000 and 300 tokens in protobuf."""
-    return request([CHAT], resource={"service.name": service}).SerializeToString()
+    return message_of(service).SerializeToString()
 
 
 def json_call(service: str, *attributes: dict[str, Any], **fields: Any) -> bytes:
@@ -292,8 +299,8 @@ def test_64_bit_integers_are_exact(server: Server) -> None:
         for n, start in enumerate([str(odd), odd], start=1)
     ]
     assert post(server, json_body(service, spans), JSON).status == 200
-    found = rows(server, service, "toUnixTimestamp64Micro(start_time), duration_us")
-    assert [[int(value) for value in row] for row in found] == [[odd // 1000, 7]] * 2
+    start = datetime.fromtimestamp(now // 10**9, UTC) + timedelta(microseconds=123_457)
+    assert rows(server, service, "start_time, duration_us") == [[start.isoformat(), 7]] * 2
 
 
 def test_enums_are_integers(server: Server) -> None:
@@ -321,7 +328,7 @@ def test_unknown_json_fields_are_ignored_at_every_level(server: Server) -> None:
 
 def test_unknown_protobuf_fields_are_ignored(server: Server) -> None:
     service = new_service()
-    message = request([CHAT], resource={"service.name": service})
+    message = message_of(service)
     unknown = b"\xc2\x3e\x03new"  # field 1000, length-delimited
     span = message.resource_spans[0].scope_spans[0].spans[0]
     for part in (span.attributes[0], span, message.resource_spans[0], message):
@@ -349,7 +356,7 @@ def test_protobuf_doubles_of_every_kind(server: Server) -> None:
     service = new_service()
     values = [300.0, float("nan"), float("inf"), -1.0]
     spans = [CHAT | {"gen_ai.usage.output_tokens": value} for value in values]
-    body = request(spans, resource={"service.name": service}).SerializeToString()
+    body = message_of(service, *spans).SerializeToString()
     assert struct.pack("<d", float("inf")) in body
     assert post(server, body).status == 200
     assert tokens(server, service) == [[1000, 300], [1000, 0], [1000, 0], [1000, 0]]
@@ -377,7 +384,7 @@ def test_any_value_of_any_kind_is_accepted(server: Server, key: str, value: Any)
 
 def test_any_value_of_any_kind_is_accepted_in_protobuf(server: Server) -> None:
     service = new_service()
-    message = request([CHAT], resource={"service.name": service})
+    message = message_of(service)
     attributes = message.resource_spans[0].scope_spans[0].spans[0].attributes
     attributes.add(key="empty")
     attributes.add(key="bytes").value.bytes_value = b"\x00\xff"

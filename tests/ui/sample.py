@@ -184,11 +184,11 @@ def overview(trend_days: int = 30) -> Overview:
             "model", tuple(m[0] for m in MODELS), (0.27, 0.31, 0.06, 0.10, 0.02, 0.13, 0.08, 0.03)
         ),
         tiers=[
-            TierShare(tier="A", calls=14_100, energy_wh=8_352, share=0.03),
-            TierShare(tier="C", calls=92_500, energy_wh=50_112, share=0.18),
-            TierShare(tier="D", calls=359_900, energy_wh=175_392, share=0.63),
-            TierShare(tier="E", calls=35_900, energy_wh=36_192, share=0.13),
-            TierShare(tier="F", calls=10_300, energy_wh=8_352, share=0.03),
+            TierShare(tier="A", calls=410, energy_wh=289, share=0.03),
+            TierShare(tier="C", calls=2_690, energy_wh=1_735, share=0.18),
+            TierShare(tier="D", calls=10_460, energy_wh=6_073, share=0.63),
+            TierShare(tier="E", calls=1_043, energy_wh=1_253, share=0.13),
+            TierShare(tier="F", calls=299, energy_wh=289, share=0.03),
         ],
         live=[live_call(call_row(index)) for index in range(8)],
         calls_per_minute=[
@@ -278,11 +278,18 @@ def call_detail() -> CallDetail:
                 source="PUE of openai: assumption of EcoLogits 0.11.3",
             ),
             Derivation(
-                name="CO₂e, location-based",
+                name="CO2e, location-based",
                 formula="energy × grid intensity ÷ 1,000",
                 numbers="0.8129 Wh × 384.4 g/kWh ÷ 1,000",
-                result="0.3125 g CO₂e",
+                result="0.3125 g; range 0.0833 to 1.172 g (÷ and × 3 · 1.25)",
                 source=ember,
+            ),
+            Derivation(
+                name="CO2e, market-based",
+                formula="energy × contractual intensity ÷ 1,000",
+                numbers="no contractual evidence for this provider and year",
+                result="not available",
+                source="operator openai",
             ),
             Derivation(
                 name="Water on site",

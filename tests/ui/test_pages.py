@@ -166,7 +166,9 @@ def test_one_call_shows_its_arithmetic_with_sources(client: TestClient) -> None:
     detail = sample.call_detail()
     html = client.get(f"/calls/{detail.call.id}").text
     text = words(html)
-    assert "0.8129 Wh × 384.4 g/kWh ÷ 1,000 = 0.3125 g CO₂e" in text
+    assert "CO₂e, location-based" in text and "CO2e" not in text
+    assert "0.8129 Wh × 384.4 g/kWh ÷ 1,000 = 0.3125 g range 0.0833 to 1.172 g" in text
+    assert "not available no contractual evidence for this provider and year" in text
     assert '<a href="https://ember-energy.org/data/"' in html
     assert "CO₂e, market-based not available" in text
     assert "counted" in text and "Tier D, modelled." in text

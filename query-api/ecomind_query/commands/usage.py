@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -20,12 +21,12 @@ from ecomind_query.commands.common import (
 from ecomind_query.commands.running import ServerError
 from ecomind_query.errors import QueryError
 from ecomind_query.models import Range, Totals, Usage
-from ecomind_query.periods import length
+from ecomind_query.periods import DAY, full_hour, length, moment
+from ecomind_query.ui import format
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import LOCAL
-from ecomind_semconv.units import G_PER_KG, ML_PER_L, WH_PER_KWH
 
-FIGURES = ("calls", "tokens in", "tokens out", "energy", "CO2e", "water", "list price")
+FIGURES = ("calls", "tokens", "energy", "CO2e", "water", "list price")
 
 
 def usage(
@@ -78,27 +79,23 @@ def show(answer: Usage) -> None:
 
 
 def figures(totals: Totals) -> tuple[str, ...]:
-    """The figures of a row, in units that people read."""
+    """The figures of a row as the page writes them, each with its range below."""
+    tokens = totals.input_tokens + totals.output_tokens
+    cost = "n/a" if totals.cost_usd is None else format.money(totals.cost_usd)
     return (
-        f"{totals.calls:,}",
-        f"{totals.input_tokens:,}",
-        f"{totals.output_tokens:,}",
-        scaled(totals.energy_wh, "Wh", "kWh", WH_PER_KWH),
-        scaled(totals.co2e_g_location, "g", "kg", G_PER_KG),
-        scaled(totals.water_ml, "mL", "L", ML_PER_L),
-        "n/a" if totals.cost_usd is None else f"${totals.cost_usd:,.2f}",
+        format.integer(totals.calls),
+        format.compact(tokens),
+        _with_range(format.energy, totals.energy_wh),
+        _with_range(format.mass, totals.co2e_g_location),
+        _with_range(format.water, totals.water_ml),
+        cost,
     )
 
 
-def scaled(figure: Range, unit: str, larger_unit: str, per_larger: float) -> str:
-    """A mid value with its range, in the larger unit from 1 of it on."""
-    divisor, shown = (per_larger, larger_unit) if figure.mid >= per_larger else (1, unit)
-    low, mid, high = (_short(value / divisor) for value in (figure.low, figure.mid, figure.high))
-    return f"{mid} {shown} ({low} – {high})"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _with_range(show: Callable[[float], format.Figure], figure: Range) -> str:
+    mid, low, high = (show(value) for value in (figure.mid, figure.low, figure.high))
+    low_text = low.number if low.unit == high.unit else str(low)
+    return f"{mid}\n{low_text} – {high}".replace(format.THIN_SPACE, "\u00a0")
 
 
 def _caption(answer: Usage) -> str:
@@ -113,10 +110,10 @@ def _caption(answer: Usage) -> str:
 def _start_of(last: str, start: str | None, end: str | None) -> str:
     if start is not None:
         raise QueryError("Give --last or --from, not both.")
-    from ecomind_query.periods import moment
-
     until = moment("to", end) if end else datetime.now(UTC)
-    return (until - length("last", last)).isoformat()
+    asked = length("last", last)
+    begin = until - asked
+    return (full_hour(begin) if asked >= DAY else begin).isoformat()
 
 
 def _ask(settings: Settings, start: str | None, end: str | None, dimensions: list[str]) -> Usage:

@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
+from ecomind_query.commands.common import fail, load_settings
+from ecomind_query.commands.running import Server, ServerError
 from ecomind_query.demo import api, fake_provider, history, processes, summary, workloads
 from ecomind_query.demo.deliver import DeliveryError, deliver
 from ecomind_query.demo.errors import DemoError
-from ecomind_receiver.settings import Settings
+from ecomind_query.demo.processes import RunningServer
+from ecomind_query.periods import Period
 
 EXTRA_MODULES = ("openai", "opentelemetry.instrumentation.genai")
 PORTS = {"api_port": "the page", "otlp_http_port": "OTLP/HTTP", "otlp_grpc_port": "OTLP/gRPC"}
@@ -67,7 +68,7 @@ def demo(
         with tempfile.TemporaryDirectory(prefix="ecomind-demo-") as scratch:
             _run(Options(console, Path(scratch), data_dir, exit_after, as_json))
     except KeyboardInterrupt:
-        console.print("\nThe demo has ended.")
+        console.print("The demo has ended.")
     except (DemoError, DeliveryError, ServerError) as error:
         for line in getattr(error, "log_lines", ()):
             console.print(line, style="dim", markup=False)
@@ -82,34 +83,36 @@ def _run(options: Options) -> None:
             server = _play(options, stack)
             if not options.exit_after:
                 _stay(options, server)
+        except KeyboardInterrupt:
+            options.console.print("\nStopping …")
+            raise
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
 
 
-def _play(options: Options, stack: contextlib.ExitStack) -> processes.Server:
+def _play(options: Options, stack: contextlib.ExitStack) -> RunningServer:
     """The steps up to the summary; what they start ends with the stack."""
-    console, began = options.console, time.monotonic()
+    console, scratch, began = options.console, options.scratch, time.monotonic()
     settings = server_settings(options)
-    data_dir = options.data_dir or options.scratch / "data"
+    data_dir = options.data_dir or scratch / "data"
     with _step(console, "Server up"):
-        log = options.scratch / "server.log"
-        server = stack.enter_context(processes.server(data_dir, log, settings))
-    now = datetime.now(UTC)
-    period = Period(_hour(now - timedelta(days=history.DAYS)), _hour(now + timedelta(hours=1)))
-    calls_before = api.usage(server.api, *period)[0].calls
+        up = stack.enter_context(processes.server(data_dir, scratch / "server.log", settings))
+    period = _period(datetime.now(UTC))
+    calls_before = api.usage(up.server, period).total.calls
     with _step(console, f"{history.DAYS} days of history sent over OTLP", spinner=False):
-        sent = _send_history(console, server.otlp_http)
+        sent = _send_history(console, up.server.otlp_http)
     with _step(console, "Real app run: OpenAI SDK, OpenTelemetry GenAI instrumentation"):
         url = stack.enter_context(fake_provider.serve())
-        log = options.scratch / "app.log"
-        app = stack.enter_context(processes.app(url, server.otlp_http, log, options.exit_after))
+        once, log = options.exit_after, scratch / "app.log"
+        app = stack.enter_context(processes.app(url, up.server.otlp_http, log, once))
     expected = calls_before + sent["calls"] + sum(ledger["calls"] for ledger in app)
     with _step(console, "Everything stored"):
-        _wait_until_stored(server, period, expected)
-    told = {"history": sent, "app": app, "expected_calls": expected}
-    _tell(options, server, period, told | {"seconds": round(time.monotonic() - began, 1)})
-    return server
+        _wait_until_stored(up, period, expected)
+    seconds = round(time.monotonic() - began, 1)
+    told = {"seconds": seconds, "expected_calls": expected, "history": sent, "app": app}
+    _tell(options, up.server, period, told)
+    return up
 
 
 def require_extra() -> None:
@@ -145,9 +148,10 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _hour(moment: datetime) -> datetime:
-    """The start of the hour, which the rollup answers without looking at single calls."""
-    return moment.replace(minute=0, second=0, microsecond=0)
+def _period(now: datetime) -> Period:
+    """What the summary is about: whole hours, which the rollup answers by itself."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return Period(hour - timedelta(days=history.DAYS), hour + timedelta(hours=2))
 
 
 @contextlib.contextmanager
@@ -163,7 +167,7 @@ def _send_history(console: Console, otlp_http: str) -> Mapping[str, int]:
     """Sends the month, showing how far it has come; what it holds, as a ledger."""
     total: Counter[str] = Counter()
     requests = history.DAYS * sum(workload.requests_per_day for workload in workloads.load())
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Sending 30 days of history", total=requests)
         for ledger in deliver(otlp_http, history.batches(time.time_ns())):
             total.update(ledger)
@@ -171,49 +175,45 @@ def _send_history(console: Console, otlp_http: str) -> Mapping[str, int]:
     return total
 
 
-def _wait_until_stored(server: processes.Server, period: Period, calls: int) -> None:
+def _wait_until_stored(up: RunningServer, period: Period, calls: int) -> None:
     deadline = time.monotonic() + STORED_SECONDS
-    while (stored := api.usage(server.api, *period)[0].calls) < calls:
-        server.require_alive()
+    while (stored := api.usage(up.server, period).total.calls) < calls:
+        up.child.require_alive()
         if time.monotonic() > deadline:
-            raise DemoError(
-                f"Only {stored:,} of {calls:,} calls were stored within {STORED_SECONDS} seconds.",
-                processes.last_lines(server.log),
-            )
+            message = f"Only {stored:,} of {calls:,} calls were stored in {STORED_SECONDS} seconds."
+            raise DemoError(message, up.child.last_lines())
         time.sleep(POLL_SECONDS)
 
 
-def _tell(
-    options: Options, server: processes.Server, period: Period, told: Mapping[str, Any]
-) -> None:
-    """The summary, as tables or as JSON."""
-    total, models = api.usage(server.api, *period, "model")
-    teams = api.usage(server.api, *period, "team")[1]
-    if options.as_json:
-        answer = {
-            "page": server.api,
-            "otlp_http": server.otlp_http,
-            "otlp_grpc": server.otlp_grpc,
-            **told,
-            "total": total.model_dump(),
-            "by_model": [row.model_dump() for row in models],
-            "by_team": [row.model_dump() for row in teams],
-        }
-        print(json.dumps(answer), flush=True)
+def _tell(options: Options, server: Server, period: Period, told: Mapping[str, Any]) -> None:
+    """The summary, as tables or as one line of JSON."""
+    total, models = api.usage(server, period, "model")
+    teams = api.usage(server, period, "team").groups
+    if not options.as_json:
+        summary.print_totals(options.console, total, history.DAYS)
+        summary.print_groups(options.console, "model", models)
+        summary.print_groups(options.console, "team", teams)
         return
-    summary.print_totals(options.console, total, history.DAYS)
-    summary.print_groups(options.console, "model", models)
-    summary.print_groups(options.console, "team", teams)
+    answer = {
+        "page": server.api,
+        "otlp_http": server.otlp_http,
+        "otlp_grpc": server.otlp_grpc,
+        **told,
+        "total": total.model_dump(),
+        "by_model": [row.model_dump() for row in models],
+        "by_team": [row.model_dump() for row in teams],
+    }
+    print(json.dumps(answer), flush=True)
 
 
-def _stay(options: Options, server: processes.Server) -> None:
+def _stay(options: Options, up: RunningServer) -> None:
     """Until Ctrl-C, or until the server ends by itself."""
     fate = "keeps" if options.data_dir else "deletes"
     options.console.print(
-        f"\nPage      [bold link={server.api}]{server.api}[/]"
-        f"\nYour app  [bold]OTEL_EXPORTER_OTLP_ENDPOINT={server.otlp_http}[/]"
-        f"\n          [bold]OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf[/]"
-        f"\n\nThe app goes on calling. Ctrl-C ends the demo and {fate} its data."
+        f"\nPage      [bold]{up.server.api}[/]"
+        f"\nYour app  [bold]OTEL_EXPORTER_OTLP_ENDPOINT={up.server.otlp_http}[/]"
+        "\n          [bold]OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf[/]"
+        f"\n\nThe demo app goes on calling. Ctrl-C ends the demo and {fate} its data."
     )
-    server.process.wait()
-    server.require_alive()
+    up.child.process.wait()
+    up.child.require_alive()

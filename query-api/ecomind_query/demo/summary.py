@@ -11,6 +11,8 @@ from ecomind_query.models import Range, Totals, UsageRow
 from ecomind_query.ui import format as show
 
 ROWS_SHOWN = 8
+NAME_WIDTH = 24
+"""Widest name, so that a table fits 80 columns."""
 
 FOOTPRINT: tuple[tuple[str, Callable[[float], show.Figure], str], ...] = (
     ("Energy", show.energy, "energy_wh"),
@@ -20,15 +22,18 @@ FOOTPRINT: tuple[tuple[str, Callable[[float], show.Figure], str], ...] = (
 )
 """Rows of the first table: name, how it reads, and the field of `Totals`."""
 
+COLUMNS = ("calls", "tokens", "energy", "CO₂e", "water", "cost")
+"""Columns of a table of groups, after the name of the group."""
+
 
 def print_totals(console: Console, total: Totals, days: int) -> None:
     """The footprint of everything with its ranges, after calls, tokens and cost."""
     tokens_in, tokens_out = map(show.compact, (total.input_tokens, total.output_tokens))
     console.print(
         f"\n[bold]The last {days} days[/]: {show.integer(total.calls)} calls,"
-        f" {tokens_in} tokens in, {tokens_out} out, {_cost(total)} at list price"
+        f" {tokens_in} tokens in, {tokens_out} out, {_cost(total)}"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for heading in ("", "low", "estimate", "high"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, figure, field in FOOTPRINT:
@@ -40,12 +45,13 @@ def print_totals(console: Console, total: Totals, days: int) -> None:
 
 def print_groups(console: Console, dimension: str, rows: Sequence[UsageRow]) -> None:
     """The groups with the most CO2e, and how many there are beyond them."""
-    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
-    table.add_column(f"by {dimension}", no_wrap=True, max_width=30, overflow="ellipsis")
-    for heading in ("calls", "tokens", "energy", "CO₂e", "water", "cost"):
+    shown = [(row.group[dimension] or "–", *_cells(row.totals)) for row in rows[:ROWS_SHOWN]]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(f"by {dimension}", no_wrap=True, max_width=NAME_WIDTH)
+    for heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows[:ROWS_SHOWN]:
-        table.add_row(row.group[dimension] or "–", *_cells(row.totals))
+    for cells in shown:
+        table.add_row(*cells)
     console.print()
     console.print(table)
     if len(rows) > ROWS_SHOWN:

@@ -49,7 +49,7 @@ class Reader(Protocol):
     """What the pages ask for; methods may block."""
 
     def overview(self, tenant: Tenant, trend_days: int) -> Overview:
-        """Everything on the front page; trend, top lists and tiers cover `trend_days`, 7 or 30."""
+        """Everything on the front page; trend and top lists cover `trend_days`, 7 or 30."""
 
     def calls(
         self, tenant: Tenant, *, cursor: str | None, limit: int, filters: dict[str, str]

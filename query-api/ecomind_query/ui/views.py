@@ -143,7 +143,7 @@ def tiers_context(overview: Overview) -> dict[str, Any]:
         lengths,
         told,
         id="tiers",
-        title=f"Share of energy by quality of evidence, the last {overview.trend_days} days",
+        title="Share of today's energy by quality of evidence",
         desc="; ".join(line.replace("\t", ": ") for line in told),
     )
     return {"chart": chart, "rows": rows}

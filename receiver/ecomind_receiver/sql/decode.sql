@@ -32,7 +32,7 @@ SELECT
     ifNull(accurateCastOrNull(time_to_first * 1e6, 'UInt64'), 0) AS time_to_first_us,
     sipHash64(trace_id) AS trace_hash,
     reinterpretAsUInt64(reverse(span_id)) AS span_number,
-    if(response_id = '', 0, sipHash64(provider, response_id)) AS response_hash,
+    if(response_id = '', 0, sipHash64(cityHash64(provider), response_id)) AS response_hash,
     if(user = '', 0, sipHash64Keyed((key_low, key_high), user)) AS user_hash,
     if(session = '', 0, sipHash64Keyed((key_low, key_high), session)) AS session_hash,
     ifNull(input, 0) + if(exclusive, cache_read + cache_write, 0) AS input_tokens,
@@ -54,8 +54,9 @@ SELECT
             '') AS reason,
     toDateTime(intDiv(received_ns, 1000000000), 'UTC') AS received_at,
     trace_id, span_id,
-    cityHash64(provider, request_model, response_model, region, host, service_tier, intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
-    sipHash64(org_id, trace_id, span_id) AS span_key,
+    cityHash64(cityHash64(provider), cityHash64(request_model), cityHash64(response_model), cityHash64(region), cityHash64(host),
+               cityHash64(service_tier), intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
+    cityHash64(cityHash64(org_id), trace_hash, span_number) AS span_key,
     measured_mj IS NOT NULL AS measured,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM
@@ -78,7 +79,7 @@ FROM
     (
         SELECT
             * EXCEPT (emitted_provider),
-            if(emitted_provider != '', emitted_provider, multiIf({% for suffix, name in host_providers.items() %}endsWith(host, {{ literal(suffix) }}), {{ literal(name) }}, {% endfor %}'')) AS provider
+            if(emitted_provider != '', emitted_provider, transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider
         FROM
         (
             SELECT
@@ -149,4 +150,6 @@ FROM
 )
 SETTINGS format_schema = {{ schema }},
          max_insert_threads = 1, max_threads = 1, max_block_size = 65536,
-         input_format_max_block_size_bytes = 8000000
+         input_format_max_block_size_bytes = 8000000,
+         -- planning this statement takes 50 ms instead of 110 without these three
+         optimize_and_compare_chain = 0, query_plan_lift_up_array_join = 0, query_plan_merge_expressions = 0

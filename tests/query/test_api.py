@@ -1,0 +1,337 @@
+"""The API over a real receiver: the same bytes in and out that a client sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from support.otlp import CHAT, protobuf
+from support.receiver import make_settings
+
+from ecomind_query.app import create_app
+from ecomind_receiver.ingest import PROTOBUF, IngestError, Refusal
+from ecomind_receiver.server import Receiver
+from ecomind_receiver.tenants import LOCAL
+
+EVENT: dict[str, Any] = {
+    "org_id": "org_demo",
+    "user_id": "user_alice",
+    "provider": "openai",
+    "model": "gpt-4o",
+    "tokens_in": 100,
+    "tokens_out": 50,
+    "region": "US-CAISO",
+}
+LOOPBACK = ("127.0.0.1", 50_000)
+
+
+class Api:
+    """A client of the application, in the receiver's own event loop."""
+
+    def __init__(self, runner: asyncio.Runner, receiver: Receiver, app: FastAPI) -> None:
+        self.runner = runner
+        self.receiver = receiver
+        self.app = app
+
+    def __call__(
+        self, method: str, path: str, *, client: tuple[str, int] = LOOPBACK, **options: Any
+    ) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app, client=client)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                return await http.request(method, path, **options)
+
+        return self.runner.run(ask())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self("GET", path, **options)
+
+    def event(self, **given: Any) -> httpx.Response:
+        return self("POST", "/v1/ingest", json=EVENT | given)
+
+    def drain(self) -> None:
+        self.runner.run(self.receiver.drain())
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    settings = make_settings(tmp_path_factory.mktemp("api"))
+    with asyncio.Runner() as runner:
+        receiver = Receiver(settings, listeners=False)
+        runner.run(receiver.start())
+        try:
+            yield Api(runner, receiver, create_app(receiver, settings))
+        finally:
+            runner.run(receiver.stop())
+
+
+def problem(response: httpx.Response, status: int) -> str:
+    """The sentence of a problem, which has the shape of RFC 9457."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) == {"type", "title", "status", "detail", "request_id", "errors"}
+    assert (body["status"], body["request_id"]) == (status, response.headers["x-request-id"])
+    return str(body["detail"])
+
+
+def test_the_event_of_the_readme_becomes_a_call(api: Api) -> None:
+    accepted = api.event(user_id="user_readme", team="readme")
+    assert accepted.status_code == 202
+    assert accepted.json()["duplicate"] is False
+    api.drain()
+    detail = api.get(f"/v1/calls/{accepted.json()['id']}").json()
+    call = detail["call"]
+    assert (call["provider"], call["request_model"], call["place"]) == (
+        "openai",
+        "gpt-4o",
+        "US-CAISO",
+    )
+    assert (call["input_tokens"], call["output_tokens"], call["team"]) == (100, 50, "readme")
+    assert (call["counted"], call["model_tier"]) == (True, "D")
+    assert detail["coefficients"]["zone"] == "US-CAISO"
+    usage = api.get("/v1/usage", params={"team": "readme", "group_by": "region"}).json()
+    assert [row["group"] for row in usage["rows"]] == [{"region": "US-CAISO"}]
+    assert usage["total"]["energy_wh"] == pytest.approx(detail["energy_wh"])
+    assert usage["total"]["cost_usd"] == pytest.approx(100 * 2.5e-6 + 50 * 10e-6)
+
+
+def test_a_repeated_event_is_stored_once(api: Api) -> None:
+    """Before its first copy is loaded, after it, and when another process takes the repeat."""
+    answers = [api.event(event_id="order-1", team="repeats") for _ in range(2)]
+    api.drain()
+    answers.append(api.event(event_id="order-1", team="repeats"))
+    restarted = Api(api.runner, api.receiver, create_app(api.receiver, api.receiver.settings))
+    answers.append(restarted.event(event_id="order-1", team="repeats"))
+    api.drain()
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert [answer.json()["duplicate"] for answer in answers] == [False, True, True, True]
+    usage = api.get("/v1/usage", params={"team": "repeats"}).json()
+    assert usage["total"]["calls"] == 1
+
+
+def test_spans_over_otlp_are_in_every_answer(api: Api) -> None:
+    body = protobuf([CHAT | {"ecomind.team": "otlp"}] * 3, first_id=1000)
+    api.runner.run(api.receiver.accept(LOCAL, body, PROTOBUF))
+    api.drain()
+    assert api.get("/v1/usage", params={"team": "otlp"}).json()["total"]["calls"] == 3
+    calls = api.get("/v1/calls", params={"team": "otlp", "limit": 2}).json()
+    assert len(calls["calls"]) == 2
+    rest = api.get("/v1/calls", params={"team": "otlp", "cursor": calls["next_cursor"]}).json()
+    assert (len(rest["calls"]), rest["next_cursor"]) == (1, None)
+    assert api.get("/v1/today").json()["calls"] >= 3
+    assert api.get("/v1/aggregate/daily").json()["rows"][-1]["totals"]["calls"] >= 3
+    overview = api.get("/v1/overview", params={"trend_days": 7}).json()
+    assert "otlp" in {row["group"]["team"] for row in overview["top_teams"]}
+    spans = api.get("/v1/diagnostics/spans").json()
+    assert spans["spans"][0]["outcome"] == "stored"
+    assert spans["outcomes_24h"]["stored"] >= 3
+    statement = {"sql": "SELECT sum(calls) FROM usage_hourly WHERE team = 'otlp'"}
+    assert api("POST", "/v1/sql", json=statement).json()["rows"] == [[3]]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "sentence"),
+    [
+        ({"org_id": "org_other"}, 403, "org_id 'org_other' is not yours"),
+        ({"region": "nowhere"}, 422, "region: 'nowhere' is not known"),
+        ({"tokens_in": -1}, 422, "body.tokens_in: Input should be greater than or equal to 0"),
+        ({"tokens_in": "100"}, 422, "body.tokens_in"),
+        ({"tokens_in": 10**9}, 422, "body.tokens_in"),
+        ({"model": ""}, 422, "body.model"),
+        ({"cache_read_tokens": 200}, 422, "tokens_in must include cache_read_tokens"),
+        ({"reasoning_tokens": 51}, 422, "tokens_out must include reasoning_tokens"),
+        ({"timestamp": "2026-11-18T00:00:00"}, 422, "body.timestamp"),
+        ({"timestamp": "2020-01-01T00:00:00Z"}, 422, "timestamp: 2020-01-01"),
+        ({"prompt": "secret"}, 422, "body.prompt: there is no such field"),
+    ],
+)
+def test_bad_events(api: Api, given: dict[str, Any], status: int, sentence: str) -> None:
+    response = api.event(**given)
+    assert sentence in problem(response, status)
+    assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/v1/usage?groupby=model", "query.groupby: there is no such field"),
+        ("/v1/usage?group_by=colour", "group_by: 'colour' is not one of model, provider, team"),
+        ("/v1/usage?from=2026-11-18T00:00:00", "from: '2026-11-18T00:00:00' has no time zone"),
+        ("/v1/usage?from=2026-11-19&to=2026-11-18", "must be before to"),
+        ("/v1/calls?limit=0", "query.limit"),
+        ("/v1/calls?cursor=xyz", "cursor: is not a cursor of this list"),
+        ("/v1/calls?counted=maybe", "counted: 'maybe' must be true or false"),
+        ("/v1/calls/xyz", "path.id"),
+        ("/v1/overview?trend_days=14", "trend_days: 14 must be 7 or 30"),
+        ("/v1/aggregate/daily?from=2001-01-01", "at most 3660 days"),
+    ],
+)
+def test_bad_questions(api: Api, path: str, sentence: str) -> None:
+    assert sentence in problem(api.get(path), 422)
+
+
+def test_bodies_that_are_not_events(api: Api) -> None:
+    def send(body: bytes, media_type: str = "application/json") -> httpx.Response:
+        return api("POST", "/v1/ingest", content=body, headers={"Content-Type": media_type})
+
+    assert "must be application/json" in problem(send(b"{}", "text/plain"), 415)
+    problem(send(b"{", "application/json"), 422)
+    assert "larger than 65536 bytes" in problem(send(b" " * 70_000), 413)
+
+    def chunks() -> Any:
+        async def parts() -> Any:
+            for _ in range(70):
+                yield b" " * 1000
+
+        return parts()
+
+    chunked = api(
+        "POST", "/v1/ingest", content=chunks(), headers={"Content-Type": "application/json"}
+    )
+    assert "larger than 65536 bytes" in problem(chunked, 413)
+
+
+def test_unknown_paths_calls_and_methods(api: Api) -> None:
+    assert "nothing at /v1/nope" in problem(api.get("/v1/nope"), 404)
+    problem(api.get(f"/v1/calls/{'0' * 32}"), 404)
+    assert "DELETE is not possible" in problem(api("DELETE", "/v1/usage"), 405)
+    assert problem(api.get("/docs"), 404)
+    page = api.get("/nope", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", ["/", "/calls", "/v1/today", "/openapi.json", "/v1/nope"])
+def test_headers_of_every_answer(api: Api, path: str) -> None:
+    headers = api.get(path).headers
+    policy = dict(
+        part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("LOCALHOST", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example:8080", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+    ],
+)
+def test_only_own_names_in_the_host_header(api: Api, host: str, status: int) -> None:
+    assert api.get("/health", headers={"Host": host}).status_code == status
+
+
+def test_tools_answer_on_the_machine_only(api: Api) -> None:
+    away = ("192.0.2.7", 50_000)
+    assert "on the machine itself only" in problem(
+        api.get("/v1/diagnostics/spans", client=away), 403
+    )
+    statement = {"sql": "SELECT 1"}
+    assert api("POST", "/v1/sql", json=statement, client=away).status_code == 403
+    assert api("POST", "/v1/sql", json={"sql": "DROP TABLE calls"}).status_code == 400
+
+
+def test_health_and_metrics(api: Api) -> None:
+    assert api.get("/health").json() == {"status": "alive"}
+    ready = api.get("/ready")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert set(ready.json()["parts"]) == {"spool", "store"}
+    metrics = api.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "ecomind_receiver_spans_total" in metrics.text
+
+
+def test_not_ready_while_no_write_would_be_durable(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.receiver.spool, "error", "the disk is full")
+    ready = api.get("/ready")
+    assert ready.status_code == 503
+    assert ready.json()["parts"]["spool"] == {"ready": False, "detail": "the disk is full"}
+
+    async def refuse(*_: object) -> int:
+        raise IngestError(Refusal.UNAVAILABLE, "Not accepted now: the disk is full.")
+
+    monkeypatch.setattr(api.receiver, "accept", refuse)
+    refused = api.event()
+    assert problem(refused, 503) == "Not accepted now: the disk is full."
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_an_error_of_ours_is_a_problem_and_one_log_line(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(api.receiver.store, "query", broken)
+    with caplog.at_level(logging.INFO, "ecomind.api"):
+        response = api.get("/v1/today")
+    assert "Internal error" in problem(response, 500)
+    assert "secret" not in response.text
+    assert [record.message for record in caplog.records] == ["request failed", "request"]
+
+
+def test_one_log_line_a_request_without_query_or_content(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    traced = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    with caplog.at_level(logging.INFO, "ecomind.api"):
+        answer = api.get(f"/v1/calls/{'0' * 32}?team=secret", headers=traced)
+    (record,) = caplog.records
+    line = {name: vars(record)[name] for name in ("method", "route", "status", "org", "trace_id")}
+    assert line == {
+        "method": "GET",
+        "route": "/v1/calls/{id}",
+        "status": answer.status_code,
+        "org": "org_demo",
+        "trace_id": trace_id,
+    }
+    assert vars(record)["request_id"] == answer.headers["x-request-id"]
+    assert "secret" not in json.dumps(vars(record), default=str)
+
+
+def test_every_route_is_described_with_an_example(api: Api) -> None:
+    document = api.get("/openapi.json").json()
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert set(operations) == {
+        "GET /health",
+        "GET /ready",
+        "GET /metrics",
+        "GET /v1/usage",
+        "GET /v1/today",
+        "GET /v1/aggregate/daily",
+        "GET /v1/overview",
+        "GET /v1/calls",
+        "GET /v1/calls/{id}",
+        "POST /v1/ingest",
+        "GET /v1/diagnostics/spans",
+        "POST /v1/sql",
+    }
+    for name, operation in operations.items():
+        assert operation["summary"] and operation["description"], name
+        errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400 and s != "503"}
+        assert all("application/problem+json" in r["content"] for r in errors.values()), name
+    assert document["components"]["schemas"]["Event"]["examples"] == [EVENT]
