@@ -63,5 +63,5 @@ browser-tools: .venv/dev
 		echo "Going on without: the tests that need them are skipped."
 
 $(UI_TOOLS)/node_modules/.package-lock.json: $(UI_TOOLS)/package-lock.json
-	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --fetch-retries 1 --loglevel error >/dev/null
+	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --fetch-retries 1 --no-update-notifier --loglevel error >/dev/null
 	@touch $@

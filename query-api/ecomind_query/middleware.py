@@ -118,7 +118,7 @@ class _Line:
 
     def write(self, scope: Scope, span: trace.Span) -> None:
         """Log the request and name its span."""
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = _template(scope)
         span.update_name(f"{scope['method']} {route}")
         span.set_attribute("http.response.status_code", self.status)
         values = {
@@ -133,6 +133,14 @@ class _Line:
         if context.is_valid:
             values["trace_id"] = f"{context.trace_id:032x}"
         log.info("request", extra=values)
+
+
+def _template(scope: Scope) -> str:
+    """The path with its parameters as names: a value may be somebody's id."""
+    if "route" not in scope:
+        return "unmatched"
+    names = {value: f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    return "/".join(names.get(part, part) for part in str(scope["path"]).split("/"))
 
 
 class _Sender:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from genai_prices import Usage, calc_price
 
@@ -28,19 +29,24 @@ def cost_usd(
     provider: str, models: tuple[str, ...], sums: Sums, priced_at: datetime
 ) -> float | None:
     """List price of these calls in US dollars, by the first model that has one, or None."""
-    usage = _average(sums)
+    provider_id = _PROVIDERS.get(provider, provider) or None
     for model in filter(None, models):
-        try:
+        if _is_listed(provider_id, model):
             price = calc_price(
-                usage,
-                model,
-                provider_id=_PROVIDERS.get(provider, provider) or None,
-                genai_request_timestamp=priced_at,
+                _average(sums), model, provider_id=provider_id, genai_request_timestamp=priced_at
             )
-        except (LookupError, ValueError):
-            continue
-        return float(price.total_price * sums.calls)
+            return float(price.total_price * sums.calls)
     return None
+
+
+@lru_cache(maxsize=10_000)
+def _is_listed(provider_id: str | None, model: str) -> bool:
+    """Whether there is a price; the library searches its whole list anew for an unknown name."""
+    try:
+        calc_price(Usage(), model, provider_id=provider_id)
+    except LookupError:
+        return False
+    return True
 
 
 def _average(sums: Sums) -> Usage:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from opentelemetry import trace
 
 from ecomind_receiver import plan
+from ecomind_receiver.cardinality import Cardinality
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.pipeline import Job, Pipeline
 from ecomind_receiver.settings import Settings
@@ -43,12 +44,13 @@ class Loader:
         self.quarantined_records = 0
         self.observe: Callable[[float], None] = lambda seconds: None
         self._spool = spool
+        cardinality = Cardinality(store)
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(
                 target=self._run,
-                args=(Pipeline(n, settings, store, spool_key, catalogue),),
+                args=(Pipeline(n, settings, store, spool_key, catalogue, cardinality),),
                 name=f"loader-{n}",
                 daemon=True,
             )

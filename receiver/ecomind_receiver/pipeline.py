@@ -14,13 +14,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from ecomind_processor.footprint import COEFFICIENT_NAMES
 from ecomind_processor.resolution import CallKey
 from ecomind_receiver import plan, quarantine, segment
+from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
 from ecomind_receiver.catalogue import Catalogue, row
 from ecomind_receiver.decode import decode_sql
 from ecomind_receiver.frame import read_record
@@ -36,6 +37,7 @@ RICHNESS = (
 )
 """Which of several spans of one call is kept: the one that knows most. Shared with reconcile."""
 _OUTCOME_COLUMNS = ["received_at", "segment_id", "org_id", "project_id", "outcome", "spans"]
+_TABLES = ("staging", "losers", "keys", "caps", "capped")
 _EMPTY_RECORD = b"\x00"
 
 
@@ -55,16 +57,25 @@ class Pipeline:
     """The tables and the memory of one loader thread."""
 
     def __init__(
-        self, number: int, settings: Settings, store: Store, spool_key: bytes, catalogue: Catalogue
+        self,
+        number: int,
+        settings: Settings,
+        store: Store,
+        spool_key: bytes,
+        catalogue: Catalogue,
+        cardinality: Cardinality,
     ) -> None:
         self._settings = settings
         self._store = store
         self._spool_key = spool_key
         self._catalogue = catalogue
-        self._tables = {name: f"{name}_{number}" for name in ("staging", "losers", "keys")}
+        self._cardinality = cardinality
+        self._tables = {name: f"{name}_{number}" for name in _TABLES}
         self._memory = _MemoryFile()
+        self._has_tables = False
         self._steps: tuple[Callable[[Job], None], ...] = (
             self._decode,
+            self._cap,
             self._resolve,
             self._mark_losers,
             self._load,
@@ -84,7 +95,8 @@ class Pipeline:
             reason = "the chunk fails its integrity check: the disk altered it after it was synced"
             self._quarantine(job, f"damaged-{number}", raw, reason)
         if contents.spans:
-            self._make_tables()
+            if not self._has_tables:
+                self._make_tables()
             for step in self._steps:
                 step(job)
             self._empty_tables()
@@ -159,6 +171,23 @@ class Pipeline:
         segment.read_segment(job.path, self._spool_key, chunks.append)
         return list(segment.split_envelopes(chunks))
 
+    def _cap(self, job: Job) -> None:
+        """Rename what is beyond an organisation's allowance of names."""
+        staging, capped = self._tables["staging"], self._tables["capped"]
+        if job.plan.caps is None:
+            job.plan.caps = self._cardinality.caps(staging)
+        if not job.plan.caps:
+            return
+        rows: list[list[object]] = [
+            [c.org_id, date.fromisoformat(c.day), c.dimension, value]
+            for c in job.plan.caps
+            for value in c.values
+        ]
+        names = ["org_id", "day", "dimension", "value"]
+        self._store.insert(self._tables["caps"], names, rows)
+        self._store.command(render("cap.sql", columns=COLUMNS, other=OTHER, **self._tables))
+        self._store.command(f"EXCHANGE TABLES {staging} AND {capped}")
+
     def _resolve(self, job: Job) -> None:
         """Coefficients of each distinct key, made durable before they are used."""
         known = job.plan.coefficients
@@ -224,6 +253,7 @@ class Pipeline:
         script = render("staging.sql", coefficient_numbers=COEFFICIENT_NUMBERS, **self._tables)
         for statement in script.split(";"):
             self._store.command(statement)
+        self._has_tables = True
 
     def _empty_tables(self) -> None:
         for table in self._tables.values():

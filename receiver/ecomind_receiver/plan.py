@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ecomind_processor.footprint import Coefficients
+from ecomind_receiver.cardinality import Cap
 
 
 @dataclass
 class Plan:
-    """The records kept out, and the coefficients of each distinct key."""
+    """The records kept out, the names to cap, and the coefficients of each distinct key."""
 
     poison: list[int] = field(default_factory=list)
+    caps: list[Cap] | None = None  # not decided yet
     coefficients: dict[int, Coefficients] = field(default_factory=dict)
 
 
@@ -33,7 +35,7 @@ def read(segment_path: Path) -> Plan:
     except FileNotFoundError:
         return Plan()
     found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
-    return Plan(raw["poison"], found)
+    return Plan(raw["poison"], [Cap(*cap) for cap in raw["caps"]], found)
 
 
 def write(segment_path: Path, plan: Plan) -> None:
@@ -44,6 +46,7 @@ def write(segment_path: Path, plan: Plan) -> None:
         json.dump(
             {
                 "poison": plan.poison,
+                "caps": plan.caps or [],
                 "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
             },
             file,

@@ -20,7 +20,7 @@ def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now_ns = time.time_ns()
     header, data_key = segment.new_header(0, now_ns, spool_key)
-    chunk = segment.seal_chunk(AESGCM(data_key), 0, 0, raw, 0, 0)
+    chunk = b"".join(segment.seal_chunk(AESGCM(data_key), 0, 0, raw, 0, 0))
     _write(directory / f"{name}.seg", header + chunk)
     note = {"reason": reason, "bytes": len(raw), "quarantined_at_ns": now_ns}
     _write(directory / f"{name}.json", json.dumps(note).encode())

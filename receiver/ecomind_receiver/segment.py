@@ -63,10 +63,10 @@ def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[byte
 
 def seal_chunk(
     cipher: AESGCM, segment_id: int, index: int, plaintext: bytes, spans: int, json_requests: int
-) -> bytes:
-    """One chunk as it is written."""
+) -> tuple[bytes, bytes]:
+    """One chunk as it is written: prefix, ciphertext; apart, to spare a copy of the latter."""
     prefix = _CHUNK.pack(len(plaintext) + _TAG_BYTES, spans, json_requests)
-    return prefix + cipher.encrypt(_nonce(index), plaintext, _bound(segment_id, index, prefix))
+    return prefix, cipher.encrypt(_nonce(index), plaintext, _bound(segment_id, index, prefix))
 
 
 def read_header(raw: bytes, spool_key: bytes) -> Header:

@@ -243,9 +243,10 @@ class _OpenSegment:
         plaintext = b"".join([part for pending in batch for part in pending.parts])
         spans = sum(pending.spans for pending in batch)
         json_requests = sum(pending.json for pending in batch)
-        self._put(
-            segment.seal_chunk(self._cipher, self.id, self.chunks, plaintext, spans, json_requests)
-        )
+        for part in segment.seal_chunk(
+            self._cipher, self.id, self.chunks, plaintext, spans, json_requests
+        ):
+            self._put(part)
         os.fdatasync(self._file)
         self.chunks += 1
         self.spans += spans

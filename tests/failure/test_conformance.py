@@ -11,13 +11,12 @@ import json
 import struct
 import time
 import zlib
-from datetime import UTC, datetime, timedelta
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
-from ecomind_query.bench.process import Server
 from failure.client import (
     JSON,
     PROTOBUF,
@@ -44,6 +43,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from support.otlp import CHAT, request
+
+from ecomind_query.bench.process import Server
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 CHAT_JSON = [
@@ -120,7 +121,9 @@ def test_http_protobuf(server: Server) -> None:
     assert tokens(server, service) == [[1000, 300]]
 
 
-@pytest.mark.parametrize("media_type", [JSON, "application/json; charset=utf-8", "Application/JSON"])
+@pytest.mark.parametrize(
+    "media_type", [JSON, "application/json; charset=utf-8", "Application/JSON"]
+)
 def test_http_json(server: Server, media_type: str) -> None:
     service = new_service()
     body = json_call(service, attribute("gen_ai.usage.output_tokens", intValue="300"))
@@ -260,9 +263,11 @@ def test_a_body_over_the_limit_is_413(server: Server) -> None:
 
 def test_a_grpc_message_over_the_limit_is_resource_exhausted(server: Server) -> None:
     unlimited = [("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(grpc_address(server), unlimited) as channel:
-        with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(EXPORT)(b"\0" * ((64 << 20) + 1), timeout=60)
+    with (
+        grpc.insecure_channel(grpc_address(server), unlimited) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        channel.unary_unary(EXPORT)(bytes((64 << 20) + 1), timeout=60)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     trailers = dict(caught.value.trailing_metadata() or ())
     assert "google.rpc.retryinfo-bin" not in trailers
@@ -318,7 +323,9 @@ def test_unknown_json_fields_are_ignored_at_every_level(server: Server) -> None:
     document["future"] = 1
     resource_spans = document["resourceSpans"][0]
     resource_spans["future"] = resource_spans["resource"]["future"] = "x"
-    resource_spans["scopeSpans"][0]["future"] = resource_spans["scopeSpans"][0]["scope"]["future"] = 1
+    resource_spans["scopeSpans"][0]["future"] = resource_spans["scopeSpans"][0]["scope"][
+        "future"
+    ] = 1
     assert post(server, json.dumps(document).encode(), JSON).status == 200
     assert tokens(server, service) == [[0, 300]]
 
@@ -443,14 +450,13 @@ def test_a_connection_is_kept_for_a_hundred_requests(server: Server) -> None:
 # The exporters that apps really use
 
 
-@pytest.mark.parametrize(
-    "kind", ["http", "http gzip", "grpc", "grpc gzip"]
-)
+@pytest.mark.parametrize("kind", ["http", "http gzip", "grpc", "grpc gzip"])
 def test_real_exporters(server: Server, kind: str) -> None:
     service = new_service()
     provider = TracerProvider(resource=Resource({"service.name": service}))
     provider.add_span_processor(SimpleSpanProcessor(_exporter(server, kind)))
-    with provider.get_tracer("test").start_as_current_span("chat gpt-4o", attributes=CHAT):
+    attributes: dict[str, Any] = {**CHAT}
+    with provider.get_tracer("test").start_as_current_span("chat gpt-4o", attributes=attributes):
         pass
     provider.shutdown()
     assert rows(server, service, "scope, input_tokens, output_tokens, counted") == [

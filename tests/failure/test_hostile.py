@@ -17,7 +17,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from ecomind_query.bench.process import Server
 from failure.client import (
     JSON,
     PROTOBUF,
@@ -32,6 +31,8 @@ from failure.client import (
 )
 from google.rpc import status_pb2
 from support.otlp import CHAT, protobuf
+
+from ecomind_query.bench.process import Server
 
 MB = 1_000_000
 GROWTH_MB = 100
@@ -91,14 +92,21 @@ def test_damaged_requests_are_refused_or_counted(server: Server) -> None:
 
 def test_deep_json_is_refused(server: Server) -> None:
     value = '{"arrayValue":{"values":[' * 5000 + "]}}" * 5000
-    body = '{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":%s}]}}]}' % value
+    resource = '{"attributes":[{"key":"k","value":' + value + "}]}"
+    body = '{"resourceSpans":[{"resource":' + resource + "}]}"
     assert post(server, body.encode(), JSON).status in (200, 400)
 
 
 def test_deep_protobuf_is_refused_or_counted(server: Server) -> None:
     value = b""
     for _ in range(5000):
-        value = b"\x2a" + _varint(len(value) + 1 + len(_varint(len(value)))) + b"\x0a" + _varint(len(value)) + value
+        value = (
+            b"\x2a"
+            + _varint(len(value) + 1 + len(_varint(len(value))))
+            + b"\x0a"
+            + _varint(len(value))
+            + value
+        )
     pair = b"\x0a\x01k\x12" + _varint(len(value)) + value
     span = b"\x0a\x10" + new_ids().to_bytes(16, "big") + b"\x12\x08" + new_ids().to_bytes(8, "big")
     span += b"\x4a" + _varint(len(pair)) + pair
@@ -180,16 +188,18 @@ def test_eight_gzip_bombs_at_once_are_413(server: Server) -> None:
 def test_a_grpc_bomb_is_resource_exhausted(server: Server) -> None:
     method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
     unlimited = [("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(grpc_address(server), unlimited) as channel:
-        with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(method)(
-                bytes(HUNDRED_MB), timeout=60, compression=grpc.Compression.Gzip
-            )
+    with (
+        grpc.insecure_channel(grpc_address(server), unlimited) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        channel.unary_unary(method)(
+            bytes(HUNDRED_MB), timeout=60, compression=grpc.Compression.Gzip
+        )
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def _bomb(megabytes: int) -> bytes:
-    """A gzip file of zeros, about a thousandth of its content: one member, repeated as gzip allows."""
+    """Zeros, gzipped to a thousandth: one member, repeated as the format allows."""
     compress = zlib.compressobj(9, wbits=31)
     member = compress.compress(bytes(100 * MB)) + compress.flush()
     return member * (megabytes // 100)
@@ -266,16 +276,16 @@ def test_an_impossible_length_is_400(server: Server, header: str) -> None:
 def test_slow_clients_do_not_delay_others(server: Server) -> None:
     slow = [raw(server) for _ in range(50)]
     try:
-        for connection in slow:
-            connection.sendall(_head(PROTOBUF, "Content-Length: 1000") + b"\x0a")
+        for waiting in slow:
+            waiting.sendall(_head(PROTOBUF, "Content-Length: 1000") + b"\x0a")
         with connect(server) as connection:
             started = time.monotonic()
             for _ in range(50):
                 assert ask(connection, _call(new_service())).status == 200
             assert time.monotonic() - started < 10
     finally:
-        for connection in slow:
-            connection.close()
+        for waiting in slow:
+            waiting.close()
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(server: Server) -> None:

@@ -63,8 +63,8 @@ def test_evidence_is_shared_by_energy(reader: Reader, tenant: Tenant, seed: Seed
     seed.call(BETTER, input_tokens=2000, output_tokens=400)  # 6 Wh of IT energy against 2
     seed.call(PAPER, counted=0, reason="error")
     page = reader.overview(tenant, 7)
-    shares = [(tier.tier, tier.calls, tier.share) for tier in page.tiers]
-    assert shares == [("C", 1, pytest.approx(0.75)), ("D", 1, pytest.approx(0.25))]
+    assert [(tier.tier, tier.calls) for tier in page.tiers] == [("C", 1), ("D", 1)]
+    assert [tier.share for tier in page.tiers] == pytest.approx([0.75, 0.25])
     assert page.factor_set in ("paper-1", "paper-2")
 
 

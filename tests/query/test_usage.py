@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +26,7 @@ from ecomind_query.totals import Part, Sums, totals
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import Tenant
 
-DAY = {"start": "2026-11-18", "end": "2026-11-19"}
+DAY: dict[str, Any] = {"start": "2026-11-18", "end": "2026-11-19"}
 
 
 def near(low: float, mid: float, high: float) -> Range:
@@ -87,11 +88,12 @@ def test_groups_by_several_dimensions_in_order_of_time_and_size(
     seed.call(team="search", start_time=datetime(2026, 11, 17, 23, 59, 59, tzinfo=UTC))
     answer = reader.usage(tenant, start="2026-11-17", end="2026-11-19", group_by=["team", "day"])
     assert answer.group_by == ["team", "day"]
-    assert [(row.group, row.totals.energy_wh.mid) for row in answer.rows] == [
-        ({"team": "search", "day": "2026-11-17"}, pytest.approx(3)),
-        ({"team": "ads", "day": "2026-11-18"}, pytest.approx(6)),
-        ({"team": "search", "day": "2026-11-18"}, pytest.approx(3)),
+    assert [row.group for row in answer.rows] == [
+        {"team": "search", "day": "2026-11-17"},
+        {"team": "ads", "day": "2026-11-18"},
+        {"team": "search", "day": "2026-11-18"},
     ]
+    assert [row.totals.energy_wh.mid for row in answer.rows] == pytest.approx([3, 6, 3])
     assert answer.total.calls == 3
 
 
@@ -209,13 +211,14 @@ def test_another_organisation_is_never_seen(reader: Reader, tenant: Tenant, seed
 
 
 def test_unknown_models_are_counted_as_unpriced(reader: Reader, tenant: Tenant, seed: Seed) -> None:
-    house = {"request_model": "house-llm", "response_model": "", "provider": "acme"}
+    house: dict[str, Any] = {"request_model": "house-llm", "response_model": "", "provider": "acme"}
     seed.call(**house)
     total = reader.usage(tenant, **DAY).total
     assert (total.cost_usd, total.unpriced_calls) == (None, 1)
     seed.call()
     total = reader.usage(tenant, **DAY).total
-    assert (total.cost_usd, total.unpriced_calls) == (pytest.approx(0.0035), 1)
+    assert total.cost_usd == pytest.approx(0.0035)
+    assert total.unpriced_calls == 1
 
 
 def test_a_price_step_is_that_of_the_average_prompt(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.receiver import Running, make_settings
+
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
-from support.receiver import Running, make_settings
 
 
 @pytest.fixture

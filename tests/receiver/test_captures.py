@@ -1,7 +1,7 @@
 """Real telemetry of real instrumentations through the whole path, against its ground truth.
 
-`captures/TRUTH.json` says what was billed. A capture that lacks the information, or needs a rule that
-does not exist yet, is listed in KNOWN with what we report instead: the list may only shrink.
+`captures/TRUTH.json` says what was billed. A capture that lacks the information, or needs a rule
+that does not exist yet, is listed in KNOWN with what we report instead: the list may only shrink.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support.receiver import Running
+
 from ecomind_receiver.ingest import JSON
 from ecomind_receiver.tenants import Tenant
 

@@ -5,12 +5,13 @@ import time
 from typing import Any
 
 import pytest
+from support.otlp import CHAT, json_request, protobuf
 from support.receiver import Running
+
 from ecomind_receiver.ingest import JSON, PROTOBUF, IngestError
 from ecomind_receiver.server import Receiver
-from ecomind_receiver.tenants import LOCAL
 from ecomind_receiver.telemetry import prometheus_text
-from support.otlp import CHAT, json_request, protobuf
+from ecomind_receiver.tenants import LOCAL
 
 HOUR_NS = 3_600 * 1_000_000_000
 
@@ -67,13 +68,19 @@ def test_a_chat_span_becomes_one_counted_call(running: Running) -> None:
         ({"gen_ai.usage.input_tokens": 10**9}, {"input_tokens": 0, "usage_quality": "partial"}),
         ({"gen_ai.usage.input_tokens": None}, {"input_tokens": 0, "usage_quality": "partial"}),
         ({"gen_ai.usage.input_tokens": 0}, {"input_tokens": 0, "usage_quality": "reported"}),
-        ({"gen_ai.usage.cache_read.input_tokens": 900}, {"input_tokens": 1000, "cache_read_tokens": 900}),
+        (
+            {"gen_ai.usage.cache_read.input_tokens": 900},
+            {"input_tokens": 1000, "cache_read_tokens": 900},
+        ),
         ({"gen_ai.usage.cache_read.input_tokens": 1100}, {"input_tokens": 2100}),
         ({"gen_ai.usage.reasoning.output_tokens": 400}, {"reasoning_tokens": 300}),
         ({"ecomind.team": "search"}, {"team": "search"}),
         ({"ecomind.inference.region": "eu-west-3"}, {"place": "eu-west-3"}),
         ({"server.address": "https://API.openai.com:443/v1"}, {"place": "api.openai.com"}),
-        ({"gen_ai.provider.name": None, "gen_ai.system": "az.ai.openai"}, {"provider": "azure.ai.openai"}),
+        (
+            {"gen_ai.provider.name": None, "gen_ai.system": "az.ai.openai"},
+            {"provider": "azure.ai.openai"},
+        ),
         ({"gen_ai.provider.name": "langchain"}, {"provider": "openai"}),
         ({"gen_ai.operation.name": "invoke_agent"}, {"counted": 0, "reason": "container"}),
         ({"ecomind.measured.energy": 36.0}, {"measured_energy_mj": 36_000}),
@@ -107,7 +114,7 @@ def test_an_error_without_usage_is_kept_and_not_counted(running: Running) -> Non
 
 def test_every_span_has_an_outcome(running: Running) -> None:
     now = time.time_ns()
-    spans = [
+    spans: list[dict[str, Any]] = [
         CHAT,
         {"http.request.method": "GET"},
         CHAT | {"id": 0},
@@ -213,7 +220,8 @@ def test_poison_is_quarantined_and_the_rest_is_loaded(running: Running) -> None:
             await asyncio.gather(*(receiver.accept(LOCAL, body, PROTOBUF) for body in bodies))
             await receiver.drain()
             outcomes = receiver.store.query(
-                "SELECT org_id, outcome, toInt64(spans) AS spans FROM span_outcomes ORDER BY outcome"
+                "SELECT org_id, outcome, toInt64(spans) AS spans FROM span_outcomes"
+                " ORDER BY outcome"
             )
             kept = [p.suffix for p in sorted((receiver.settings.data_dir / "quarantine").iterdir())]
             return len(calls(receiver)), outcomes, kept
@@ -273,3 +281,31 @@ def test_what_is_refused(
             return refused.value.http_status
 
     assert asyncio.run(scenario()) == status
+
+
+def test_names_beyond_two_hundred_a_day_are_other_and_still_counted(running: Running) -> None:
+    spans = [
+        CHAT | {"gen_ai.request.model": f"m-{n:03}", "gen_ai.response.model": ""}
+        for n in range(250)
+    ]
+
+    async def scenario() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+        async with running() as receiver:
+            await load(receiver, protobuf(spans))
+            later = CHAT | {"gen_ai.request.model": "m-999", "gen_ai.response.model": "m-000"}
+            await load(receiver, protobuf([later], first_id=1000))
+            rows = receiver.store.query(
+                "SELECT uniqExact(request_model) AS models,"
+                " countIf(request_model = '__other__') AS other FROM calls"
+            )
+            last = receiver.store.query(
+                "SELECT request_model, response_model, team FROM calls WHERE span_id = 1000"
+            )
+            return rows, totals(receiver), last
+
+    rows, total, last = asyncio.run(scenario())
+    assert rows == [{"models": 201, "other": 51}]
+    assert total == {"calls": 251, "input": 251_000, "output": 75_300}
+    assert last == [
+        {"request_model": "__other__", "response_model": "m-000", "team": "unattributed"}
+    ]

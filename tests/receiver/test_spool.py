@@ -1,16 +1,17 @@
-"""The durable promise: what was acknowledged is read back whole, a torn tail is dropped, keys matter."""
+"""The durable promise: what was acknowledged is read back whole; a torn tail is dropped."""
 
 import asyncio
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ecomind_receiver import segment
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool, SpoolFull, envelope, varint
 from ecomind_receiver.tenants import Tenant
-from hypothesis import given
-from hypothesis import strategies as st
 
 KEY = bytes(range(32))
 ACME = Tenant("acme", "web")

@@ -21,9 +21,10 @@ CHAT = {
 def key_value(key: str, value: Any) -> KeyValue:
     """An attribute; None makes an empty AnyValue."""
     field = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}
-    if value is None:
-        return KeyValue(key=key, value=AnyValue())
-    return KeyValue(key=key, value=AnyValue(**{field[type(value)]: value}))
+    any_value = AnyValue()
+    if value is not None:
+        setattr(any_value, field[type(value)], value)
+    return KeyValue(key=key, value=any_value)
 
 
 def request(
@@ -37,13 +38,13 @@ def request(
     """One request; span n has trace id and span id `first_id + n`, unless it gives "id"."""
     message = ExportTraceServiceRequest()
     resource_spans = message.resource_spans.add()
-    attributes = {"service.name": "shop"} if resource is None else resource
-    resource_spans.resource.attributes.extend(key_value(k, v) for k, v in attributes.items())
+    resource = {"service.name": "shop"} if resource is None else resource
+    resource_spans.resource.attributes.extend(key_value(k, v) for k, v in resource.items())
     scope_spans = resource_spans.scope_spans.add()
     scope_spans.scope.name = scope
     begin = time.time_ns() - 2_000_000_000 if start_ns is None else start_ns
     for n, given in enumerate(spans):
-        attributes = dict(given)
+        attributes: dict[str, Any] = dict(given)
         number = attributes.pop("id", first_id + n)
         span = scope_spans.spans.add(
             trace_id=number.to_bytes(16, "big"),

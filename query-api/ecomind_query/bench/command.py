@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +13,18 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from ecomind_query.bench.measure import Plan, Result, measure
 from ecomind_query.bench.process import ServerError
 from ecomind_query.bench.workload import Mode, Variant
+from ecomind_query.commands.common import (
+    FAILED,
+    NOT_STARTED,
+    AsJson,
+    fail,
+    print_json,
+    print_table,
+)
 
 SINGLE_CONNECTIONS = 100
 
@@ -67,7 +72,7 @@ def ingest(
         Path | None,
         typer.Option(help="Empty folder to use and keep; without it, a temporary one."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a server of its own under load: throughput, cost, latency, and the invariants."""
     plans = _plans(phase, variant, seconds, warmup, connections)
@@ -81,11 +86,10 @@ def ingest(
                 place.mkdir()
                 results[plan.mode] = measure(plan, place)
     except (ServerError, OSError) as error:
-        print(f"The benchmark could not run: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
+        fail(f"The benchmark could not run: {error}", NOT_STARTED)
     _show(results, as_json)
     if not all(result.sound for result in results.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _plans(
@@ -126,16 +130,16 @@ def _show(results: dict[str, Result], as_json: bool) -> None:
         # One phase is one object; two are an object of both, the batches' figures at the top.
         top = figures.get(Mode.BATCH, figures.get(Mode.SINGLE, {}))
         both = {"single_span": figures[Mode.SINGLE]} if len(figures) == 2 else {}
-        print(json.dumps(top | both, indent=2))
+        print_json(top | both)
         return
-    table = Table(title="ecomind bench ingest")
-    table.add_column("")
-    for name in results:
-        table.add_column(name, justify="right")
-    for field, label, form in ROWS:
-        table.add_row(label, *(form.format(getattr(result, field)) for result in results.values()))
-    console = Console()
-    console.print(table)
+    print_table(
+        ["", *results],
+        [
+            [label, *(form.format(getattr(result, field)) for result in results.values())]
+            for field, label, form in ROWS
+        ],
+        right=results,
+    )
     for name, result in results.items():
         failures = result.invariants["failures"]
-        console.print(f"{name}: " + ("; ".join(failures) or "all invariants hold"))
+        typer.echo(f"{name}: {'; '.join(failures) or 'all invariants hold'}")

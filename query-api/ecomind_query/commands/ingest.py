@@ -51,8 +51,7 @@ def ingest(
 ) -> None:
     """Send files of OTLP traces, JSON or protobuf.
 
-    They go to --endpoint, else to the `ecomind up` that runs on the data directory, else into the
-    store itself.
+    They go to --endpoint, else to the server on the data directory, else into the store itself.
     """
     settings = load_settings(data_dir=data_dir)
     files = find(paths)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +18,6 @@ from ecomind_query.commands.common import (
     DataDir,
     fail,
     load_settings,
-    print_json,
 )
 from ecomind_receiver.settings import Settings
 
@@ -104,8 +103,8 @@ def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bo
     )
     running.announce(settings.data_dir, server)
     if as_json:
-        print_json(server._asdict() | {"data_dir": str(settings.data_dir)})
-        sys.stdout.flush()
+        line = server._asdict() | {"data_dir": str(settings.data_dir)}
+        print(json.dumps(line), flush=True)  # one line, as every other on stdout
     else:
         _greet(server, settings)
 

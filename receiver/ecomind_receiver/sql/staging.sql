@@ -25,3 +25,10 @@ CREATE TABLE IF NOT EXISTS {{ keys }}
 {% endfor %}
 )
 ENGINE = Memory
+;
+
+-- The names it may use on a day, where it uses too many, and the rows under those names.
+CREATE TABLE IF NOT EXISTS {{ caps }}
+(org_id LowCardinality(String), day Date, dimension LowCardinality(String), value String) ENGINE = Memory;
+
+CREATE TABLE IF NOT EXISTS {{ capped }} AS {{ staging }}
