@@ -30,6 +30,7 @@ from ecomind_semconv.metric import Metric
 if TYPE_CHECKING:
     from ecomind_receiver.server import Receiver, Status
 
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 Read = Callable[["Status"], Iterable[Observation]]
@@ -61,6 +62,7 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says at info, we say ourselves
 
 
 class Telemetry:
@@ -85,7 +87,10 @@ class Telemetry:
             create(metric.name, [self._callback(read)], unit=metric.unit, description=metric.brief)
         duration = names.ECOMIND_LOADER_DURATION
         histogram = meter.create_histogram(
-            duration.name, unit=duration.unit, description=duration.brief
+            duration.name,
+            unit=duration.unit,
+            description=duration.brief,
+            explicit_bucket_boundaries_advisory=_SECONDS,
         )
         receiver.on_segment_loaded(histogram.record)
 
