@@ -91,7 +91,7 @@ def count_json(body: bytes) -> int:
     """Spans in an OTLP/JSON ExportTraceServiceRequest. Raises FrameError."""
     try:
         request = _json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(
             f"The body is not an OTLP/JSON ExportTraceServiceRequest: {error}."
         ) from error
