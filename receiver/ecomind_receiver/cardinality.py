@@ -1,8 +1,9 @@
 """How many different names an organisation may use in a day, so that a rollup stays a rollup.
 
 A client that puts a random id into its model or service name would otherwise make a row, and a
-resolution, of every call. The first 200 values of a day are kept; the rest become `__other__`,
-their quantities still counted. What was admitted is decided per segment and kept in its plan.
+resolution, of every call. The first values of a day are kept, 200 of a kind unless set otherwise;
+the rest become `__other__`, their quantities still counted. What was admitted is decided per
+segment and kept in its plan.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, NamedTuple
 from ecomind_receiver.store import Store, render
 
 OTHER = "__other__"
-MAX_VALUES = 200
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     "model": ("request_model", "response_model"),
     "team": ("team",),
@@ -43,23 +43,23 @@ class Cap(NamedTuple):
 class Cardinality:
     """What was admitted so far, read from the rollup for a new day. Shared by threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, max_values: int) -> None:
         self._store = store
+        self._max_values = max_values
         self._admitted: OrderedDict[tuple[str, date], dict[str, set[str]]] = OrderedDict()
         self._guard = threading.Lock()
 
     def caps(self, staging: str) -> list[Cap]:
         """The caps to apply to a staging table; empty when every value fits, as it usually does."""
-        sql = render(
-            "names.sql", staging=staging, dimensions=DIMENSIONS, limit=MAX_VALUES + 2
-        )  # one more, and ""
+        limit = self._max_values + 2  # one too many, and ""
+        sql = render("names.sql", staging=staging, dimensions=DIMENSIONS, limit=limit)
         with self._guard:
             return [cap for row in self._store.query(sql) for cap in self._admit(row)]
 
     def _admit(self, row: dict[str, Any]) -> Iterator[Cap]:
         for name, values in self._known(row["org_id"], row["day"]).items():
             fresh = sorted(set(row[name]) - values - {""})
-            room = MAX_VALUES - len(values)
+            room = self._max_values - len(values)
             values.update(fresh[:room])
             if len(fresh) > room:
                 yield Cap(row["org_id"], str(row["day"]), name, sorted(values))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -21,6 +22,7 @@ from ecomind_receiver.tenants import Tenant
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _INLINE_BYTES = 64 * 1024
+_PIECE_BYTES = 256 * 1024
 RETRY_AFTER_SECONDS = 5
 
 
@@ -75,6 +77,7 @@ class Ingest:
         self._keys = keys
         self._max_bytes = request_max_bytes
         self._pseudonym_keys: dict[str, tuple[int, int]] = {}
+        self._inflating = asyncio.Semaphore(1)
         self.acked_spans = 0
         self.requests: dict[tuple[str, str], int] = {}
 
@@ -138,7 +141,8 @@ class Ingest:
             )
         if len(body) <= _INLINE_BYTES:
             return decompress(body, encoding, self._max_bytes)
-        return await asyncio.to_thread(decompress, body, encoding, self._max_bytes)
+        async with self._inflating:  # one at a time: many bombs together hold no more than one
+            return await asyncio.to_thread(decompress, body, encoding, self._max_bytes)
 
     def _pseudonym_key(self, org_id: str) -> tuple[int, int]:
         key = self._pseudonym_keys.get(org_id)
@@ -151,24 +155,36 @@ _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Inflate gzip (all members) or zlib data, never past `max_bytes`. Raises IngestError."""
-    inflated: list[bytes] = []
+    """Inflate gzip (all members) or zlib data, never past `max_bytes`. Raises IngestError.
+
+    In small pieces, so that a bomb costs `max_bytes` of memory at most and not a multiple of it.
+    """
+    pieces: list[bytes] = []
     room = max_bytes
     try:
-        while body:
-            stream = zlib.decompressobj(_WINDOW_BITS[encoding])
-            inflated.append(stream.decompress(body, room + 1))
-            room -= len(inflated[-1])
+        for piece in _inflated(body, _WINDOW_BITS[encoding]):
+            room -= len(piece)
             if room < 0:
                 raise too_large(max_bytes)
-            if not stream.eof:
-                raise IngestError(Refusal.MALFORMED, f"The {encoding} body ends too early.")
-            body = stream.unused_data
-    except zlib.error as error:
+            pieces.append(piece)
+    except (zlib.error, EOFError) as error:
         raise IngestError(
             Refusal.MALFORMED, f"The body is not valid {encoding}: {error}."
         ) from error
-    return inflated[0] if len(inflated) == 1 else b"".join(inflated)
+    return b"".join(pieces)
+
+
+def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
+    stream = zlib.decompressobj(window_bits)
+    for start in range(0, len(body), _PIECE_BYTES):
+        data = body[start : start + _PIECE_BYTES]
+        while data:
+            if stream.eof:  # another member follows
+                stream = zlib.decompressobj(window_bits)
+            yield stream.decompress(data, _PIECE_BYTES)
+            data = stream.unused_data if stream.eof else stream.unconsumed_tail
+    if not stream.eof:
+        raise EOFError("it ends too early")
 
 
 def too_large(max_bytes: int) -> IngestError:

@@ -44,7 +44,7 @@ class Loader:
         self.quarantined_records = 0
         self.observe: Callable[[float], None] = lambda seconds: None
         self._spool = spool
-        cardinality = Cardinality(store)
+        cardinality = Cardinality(store, settings.names_per_day_max)
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [

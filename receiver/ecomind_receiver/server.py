@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import uvicorn
-
 from ecomind_processor.factors import FactorSet
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.http_server import HttpServer, join_address
 from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.keys import Keys
 from ecomind_receiver.loader import Loader
@@ -163,70 +160,6 @@ class Receiver:
         if self.telemetry:
             self.telemetry.close()
         self.store.close()
-
-
-class HttpServer:
-    """A uvicorn server inside a running event loop, with the port it was given."""
-
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        self._address = (host, port)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                loop="none",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=10,
-            )
-        )
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> int:
-        """Bind and serve: the bound port. Raises OSError with a sentence if the port is taken."""
-        listener = bind(*self._address)
-        self._task = asyncio.create_task(
-            self._server._serve([listener])
-        )  # serve() takes the signals
-        while not self._server.started:
-            if self._task.done():
-                self._task.result()
-            await asyncio.sleep(0.005)
-        return int(listener.getsockname()[1])
-
-    async def stop(self) -> None:
-        """Stop accepting, let requests in flight finish, close."""
-        self._server.should_exit = True
-        if self._task:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError with a sentence."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            f"Port {port} on {host} can't be bound ({error.strerror}). Stop what uses it, or set"
-            " another port."
-        ) from error
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener
-
-
-def join_address(host: str, port: int) -> str:
-    """`host:port`, with an IPv6 host in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def require_loopback(host: str) -> None:

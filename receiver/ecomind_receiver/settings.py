@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     reconcile_window_seconds: int = Field(
         900, ge=1, description="Length of the windows in which twins and re-sends are cancelled."
     )
+    names_per_day_max: int = Field(
+        200,
+        ge=1,
+        description="Models, teams, services and places that an organisation may use in a day;"
+        " further ones are counted as __other__.",
+    )
     loader_threads: int = Field(
         2, ge=1, le=16, description="Segments that are loaded at the same time."
     )

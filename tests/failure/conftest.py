@@ -13,7 +13,8 @@ from ecomind_query.bench.process import Server
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server whose segments are sealed at once."""
     running = Server(
-        tmp_path_factory.mktemp("server"), {"ECOMIND_SPOOL_SEGMENT_MAX_SECONDS": "0.05"}
+        tmp_path_factory.mktemp("server"),
+        {"ECOMIND_SPOOL_SEGMENT_MAX_SECONDS": "0.05", "ECOMIND_NAMES_PER_DAY_MAX": "100000"},
     )
     running.start()
     try:

@@ -22,7 +22,8 @@ from ecomind_query.commands.common import (
 from ecomind_receiver.settings import Settings
 
 if TYPE_CHECKING:
-    from ecomind_receiver.server import HttpServer, Receiver
+    from ecomind_receiver.http_server import HttpServer
+    from ecomind_receiver.server import Receiver
 
 
 def up(
@@ -86,14 +87,14 @@ async def serve(settings: Settings, as_json: bool) -> None:
 
 async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int]:
     from ecomind_query.app import create_app
-    from ecomind_receiver.server import HttpServer
+    from ecomind_receiver.http_server import HttpServer
 
     server = HttpServer(create_app(receiver, settings), settings.host, settings.api_port)
     return server, await server.start()
 
 
 def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bool) -> None:
-    from ecomind_receiver.server import join_address
+    from ecomind_receiver.http_server import join_address
 
     server = running.Server(
         pid=os.getpid(),

@@ -1,0 +1,106 @@
+"""A uvicorn server inside a running event loop: for OTLP/HTTP and for the API alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAX_HEAD_BYTES = 512 * 1024
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with an end to headers: the parser alone would read them for ever."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        """A request line starts."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The headers end."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; give up on headers that do not end."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(
+                    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+                    b"content-length: 0\r\nconnection: close\r\n\r\n"
+                )
+                self.transport.close()
+
+
+class HttpServer:
+    """A uvicorn server inside a running event loop, with the port it was given."""
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                loop="none",
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=10,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Bind and serve: the bound port. Raises OSError with a sentence if the port is taken."""
+        listener = bind(*self._address)
+        self._task = asyncio.create_task(
+            self._server._serve([listener])
+        )  # serve() takes the signals
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.005)
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop accepting, let requests in flight finish, close."""
+        self._server.should_exit = True
+        if self._task:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError with a sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"Port {port} on {host} can't be bound ({error.strerror}). Stop what uses it, or set"
+            " another port."
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def join_address(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
