@@ -19,7 +19,6 @@ _CODES = {
     for field, keys in dialects.FIELDS.items()
     for priority, key in enumerate(keys)
 }
-_TEXT = "Nullable(String)"
 
 
 def literal(value: object) -> str:
@@ -32,7 +31,7 @@ def literal(value: object) -> str:
 
 
 def _any_value(text: str, int_: str, double: str) -> str:
-    return f"Tuple({text} {_TEXT}, {int_} Nullable(Int64), {double} Nullable(Float64))"
+    return f"Tuple({text} String, {int_} Nullable(Int64), {double} Nullable(Float64))"
 
 
 def _structure(names: Mapping[str, str], id_type: str) -> str:

@@ -206,7 +206,11 @@ class Pipeline:
             )
 
     def _mark_losers(self, job: Job) -> None:
-        self._store.command(render("losers.sql", richness=RICHNESS, **self._tables))
+        """Spans that were sent twice, which is rare and cheaply ruled out, and twins."""
+        once = f"SELECT uniqExact(span_key) = count() AS once FROM {self._tables['staging']}"
+        if not self._store.query(once)[0]["once"]:
+            self._store.command(render("resent.sql", **self._tables))
+        self._store.command(render("twins.sql", richness=RICHNESS, **self._tables))
 
     def _load(self, job: Job) -> None:
         staging, keys = self._tables["staging"], self._tables["keys"]

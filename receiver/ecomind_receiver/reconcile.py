@@ -33,6 +33,7 @@ class Reconciler:
         self._window = settings.reconcile_window_seconds
         self._store = store
         self._spool = spool
+        self._closing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._thread.start()
@@ -43,7 +44,14 @@ class Reconciler:
         self._thread.join()
 
     def close_windows(self, now: float | None = None) -> int:
-        """Close every window that has ended at `now` (seconds since 1970); how many were closed."""
+        """Close every window that has ended at `now` (seconds since 1970); how many were closed.
+
+        One caller at a time: two that close the same window would each cancel its losers.
+        """
+        with self._closing:
+            return self._close_ended(now)
+
+    def _close_ended(self, now: float | None) -> int:
         stored_until = self._spool.oldest_ns() / _NS_PER_S if now is None else now
         limit = min(time.time() if now is None else now, stored_until) - _GRACE_SECONDS
         closed = 0

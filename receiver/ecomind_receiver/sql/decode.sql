@@ -2,12 +2,12 @@
 --
 -- Reads an allow-list of attribute keys and nothing else, so no other value can reach a table. Each
 -- key becomes field × 100 + priority; sorted, the first code of a field is its most trusted key that
--- holds a value. An absent leaf is NULL, a zero is 0. A bad value spoils its field or its row, never
+-- holds a value. An absent number is NULL, a zero is 0; an empty text is as good as none. A bad value spoils its field or its row, never
 -- the segment. Protobuf and JSON requests differ only in how they are opened (decode.py). Each level
 -- names its results once for the level above: the engine would compute an alias again where it is used.
 
 {% macro at(field) -%} at[indexOf(fields, {{ number[field] }})] {%- endmacro %}
-{% macro text(field) -%} ifNull(texts[{{ at(field) }}], '') {%- endmacro %}
+{% macro text(field) -%} texts[{{ at(field) }}] {%- endmacro %}
 {% macro name(field) -%} substringUTF8(toLowCardinality({{ text(field) }}), 1, {{ max_name_length }}) {%- endmacro %}
 {% macro int(field) -%}
 coalesce(ints[{{ at(field) }}], accurateCastOrNull(doubles[{{ at(field) }}], 'Int64'), toInt64OrNull(texts[{{ at(field) }}]))
@@ -16,9 +16,9 @@ coalesce(ints[{{ at(field) }}], accurateCastOrNull(doubles[{{ at(field) }}], 'In
 coalesce(doubles[{{ at(field) }}], toFloat64(ints[{{ at(field) }}]), toFloat64OrNull(texts[{{ at(field) }}]))
 {%- endmacro %}
 {% macro resource(field) -%}
-toLowCardinality(substringUTF8(coalesce(
-{%- for key in resource_fields[field] %}resource_texts[indexOf(resource_keys, {{ literal(key) }})], {% endfor -%}
-''), 1, {{ max_name_length }}))
+toLowCardinality(substringUTF8(arrayFirst(value -> value != '', [
+{%- for key in resource_fields[field] %}resource_texts[indexOf(resource_keys, {{ literal(key) }})]{{ ', ' if not loop.last }}{% endfor -%}
+]), 1, {{ max_name_length }}))
 {%- endmacro %}
 {% macro tokens(column) -%} if({{ column }} BETWEEN 0 AND {{ max_tokens }}, {{ column }}, NULL) {%- endmacro %}
 
@@ -57,6 +57,7 @@ SELECT
     cityHash64(cityHash64(provider), cityHash64(request_model), cityHash64(response_model), cityHash64(region), cityHash64(host),
                cityHash64(service_tier), intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
     cityHash64(cityHash64(org_id), trace_hash, span_number) AS span_key,
+    cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,
     measured_mj IS NOT NULL AS measured,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM
@@ -114,7 +115,7 @@ FROM
                 (
                     SELECT * EXCEPT (keys),
                            arraySort(arrayFilter(c -> c >= 65536, arrayMap(
-                               (k, s, i, d, n) -> if(isNull(s) AND isNull(i) AND isNull(d), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
+                               (k, s, i, d, n) -> if(empty(s) AND isNull(i) AND isNull(d), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
                                keys, texts, ints, doubles, arrayEnumerate(keys)))) AS found
                     FROM
                     (

@@ -19,30 +19,30 @@ CREATE TABLE IF NOT EXISTS calls
     operation            LowCardinality(String),
     service_tier         LowCardinality(String),
     scope                LowCardinality(String),   -- the instrumentation that emitted the span
-    start_time           DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    duration_us          UInt64 CODEC(T64, ZSTD(1)),
-    time_to_first_us     UInt64 CODEC(T64, ZSTD(1)),
+    start_time           DateTime64(6, 'UTC') CODEC(Delta(8), LZ4),
+    duration_us          UInt64 CODEC(T64, LZ4),
+    time_to_first_us     UInt64 CODEC(T64, LZ4),
     trace_hash           UInt64 CODEC(NONE),       -- sipHash64 of the 16-byte trace id
     span_id              UInt64 CODEC(NONE),       -- the 8 bytes of the span id, big-endian
-    response_hash        UInt64 CODEC(ZSTD(1)),    -- 0: no response id
-    user_hash            UInt64 CODEC(ZSTD(1)),    -- keyed per organisation; 0: unknown
-    session_hash         UInt64 CODEC(ZSTD(1)),
-    input_tokens         UInt32 CODEC(T64, ZSTD(1)),  -- inclusive: cache reads and writes are part of it
-    cache_read_tokens    UInt32 CODEC(T64, ZSTD(1)),
-    cache_write_tokens   UInt32 CODEC(T64, ZSTD(1)),
-    output_tokens        UInt32 CODEC(T64, ZSTD(1)),  -- inclusive: reasoning is part of it
-    reasoning_tokens     UInt32 CODEC(T64, ZSTD(1)),
-    measured_energy_mj   UInt64 CODEC(T64, ZSTD(1)),  -- millijoules from ecomind.measured.energy
+    response_hash        UInt64 CODEC(LZ4),    -- 0: no response id
+    user_hash            UInt64 CODEC(LZ4),    -- keyed per organisation; 0: unknown
+    session_hash         UInt64 CODEC(LZ4),
+    input_tokens         UInt32 CODEC(T64, LZ4),  -- inclusive: cache reads and writes are part of it
+    cache_read_tokens    UInt32 CODEC(T64, LZ4),
+    cache_write_tokens   UInt32 CODEC(T64, LZ4),
+    output_tokens        UInt32 CODEC(T64, LZ4),  -- inclusive: reasoning is part of it
+    reasoning_tokens     UInt32 CODEC(T64, LZ4),
+    measured_energy_mj   UInt64 CODEC(T64, LZ4),  -- millijoules from ecomind.measured.energy
     usage_quality        LowCardinality(String),   -- reported | partial | estimated | missing
     counted              UInt8,                    -- 1: a billable call, part of every total
     reason               LowCardinality(String),   -- why it is not counted: container | duplicate | error | …
     sign                 Int8,                     -- −1 cancels an earlier row
-    coef_id              UInt64 CODEC(ZSTD(1)),
-    energy_wh            Float32 CODEC(ZSTD(1)),   -- mid values, for people and BI tools
-    co2e_g               Float32 CODEC(ZSTD(1)),   -- operational, location-based
-    water_ml             Float32 CODEC(ZSTD(1)),   -- on site + off site
-    received_at          DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
-    segment_id           UInt64 CODEC(ZSTD(1)),
+    coef_id              UInt64 CODEC(LZ4),
+    energy_wh            Float32 CODEC(LZ4),   -- mid values, for people and BI tools
+    co2e_g               Float32 CODEC(LZ4),   -- operational, location-based
+    water_ml             Float32 CODEC(LZ4),   -- on site + off site
+    received_at          DateTime('UTC') CODEC(Delta(4), LZ4),
+    segment_id           UInt64 CODEC(LZ4),
     retention_class      LowCardinality(String),
     INDEX ix_trace trace_hash TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX ix_received received_at TYPE minmax GRANULARITY 1
@@ -51,7 +51,7 @@ ENGINE = MergeTree
 PARTITION BY (toDate(start_time, 'UTC'), retention_class)
 ORDER BY (org_id, project_id, toStartOfHour(start_time), request_model, start_time)
 TTL toDateTime(start_time, 'UTC') + INTERVAL {{ retention_days }} DAY
-SETTINGS ttl_only_drop_parts = 1,
+SETTINGS ttl_only_drop_parts = 1, min_parts_to_merge_at_once = 20, enable_vertical_merge_algorithm = 0,
          non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
