@@ -57,6 +57,7 @@ SELECT
     cityHash64(cityHash64(provider), cityHash64(request_model), cityHash64(response_model), cityHash64(region), cityHash64(host),
                cityHash64(service_tier), intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
     cityHash64(cityHash64(org_id), trace_hash, span_number) AS span_key,
+    if(response_hash = 0, 0, cityHash64(cityHash64(org_id), response_hash)) AS twin_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,
     measured_mj IS NOT NULL AS measured,
     rowNumberInAllBlocks() + {{ first_row }} AS row

@@ -44,7 +44,7 @@ WITH
         FROM
         (
             SELECT *, row_number() OVER (PARTITION BY org_id, response_hash
-                ORDER BY received_at < {{ from }} DESC, {{ richness }}, received_at, segment_id, span_id) AS place_in_line
+                ORDER BY received_at < {{ from }} DESC, {{ richness }} DESC, start_time, received_at, segment_id, span_id) AS place_in_line
             FROM window_rows
             WHERE counted AND response_hash != 0 AND (org_id, trace_hash, span_id, segment_id, counted) NOT IN (SELECT * FROM resent)
         )

@@ -1,18 +1,16 @@
--- Spans of a segment that report one billable call: (organisation, response id). The richest wins, in
--- an order that never varies. A 64-bit hash first finds the few candidates.
+-- Spans of a segment that report one billable call, by organisation and response id (twin_key). The
+-- richest wins, in an order that never varies.
 INSERT INTO {{ losers }}
 SELECT row, 'duplicate' AS verdict
 FROM
 (
-    SELECT row, row_number() OVER (
-        PARTITION BY org_id, response_hash
-        ORDER BY {{ richness }}, row) AS place_in_line
+    SELECT row, row_number() OVER (PARTITION BY twin_key ORDER BY {{ richness }} DESC, start_time, row) AS place_in_line
     FROM {{ staging }}
-    WHERE outcome = 'stored' AND reason = '' AND response_hash != 0 AND response_hash IN
+    WHERE outcome = 'stored' AND reason = '' AND twin_key IN
     (
-        SELECT response_hash FROM {{ staging }}
-        WHERE outcome = 'stored' AND reason = '' AND response_hash != 0
-        GROUP BY response_hash HAVING count() > 1
+        SELECT twin_key FROM {{ staging }}
+        WHERE outcome = 'stored' AND reason = '' AND twin_key != 0
+        GROUP BY twin_key HAVING count() > 1
     )
 )
 WHERE place_in_line > 1
