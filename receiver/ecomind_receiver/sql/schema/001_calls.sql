@@ -51,7 +51,9 @@ ENGINE = MergeTree
 PARTITION BY (toDate(start_time, 'UTC'), retention_class)
 ORDER BY (org_id, project_id, toStartOfHour(start_time), request_model, start_time)
 TTL toDateTime(start_time, 'UTC') + INTERVAL {{ retention_days }} DAY
-SETTINGS ttl_only_drop_parts = 1, min_parts_to_merge_at_once = 40,
+SETTINGS ttl_only_drop_parts = 1,
+         -- merge late and in large steps, and once more when a day is over: a merge costs as much as a load
+         min_parts_to_merge_at_once = 100, min_partition_age_to_force_merge_seconds = 3600,
          non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
