@@ -7,6 +7,7 @@ formulas are those of docs/methodology.md, section "From quantities to a footpri
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from ecomind_processor.footprint import (
     LONG_INPUT_TOKENS,
@@ -75,9 +76,9 @@ def not_counted(reason: str) -> list[Derivation]:
 
 
 def number(value: float) -> str:
-    """A number with six significant digits, without an exponent unless it is tiny."""
+    """A number with six significant digits, in plain decimals."""
     text = f"{value:.6g}"
-    return text if "e" not in text or abs(value) < 1e-6 else f"{value:.0f}"
+    return text if "e" not in text else f"{Decimal(text):f}"
 
 
 def _it_energy(q: Quantities, c: Coefficients, it_wh: float, source: str) -> Derivation:

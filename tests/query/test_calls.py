@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from query.rows import MARKET, NOW, PAPER, Seed
 
 from ecomind_query import cursors
+from ecomind_query.derivation import number
 from ecomind_query.errors import BadParameter
 from ecomind_query.queries import Place
 from ecomind_query.reader import Reader
@@ -192,3 +193,11 @@ def test_limits(reader: Reader, tenant: Tenant, limit: int) -> None:
 @pytest.mark.parametrize("id", ["", "xyz", "0" * 31, "A" * 32, "0" * 32])
 def test_ids_that_name_no_call(reader: Reader, tenant: Tenant, id: str) -> None:
     assert reader.call(tenant, id) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1.54e-5, "0.0000154"), (384.4, "384.4"), (123_456_789.0, "123457000")],
+)
+def test_numbers_of_a_derivation_are_plain_decimals(value: float, text: str) -> None:
+    assert number(value) == text
