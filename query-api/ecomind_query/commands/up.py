@@ -102,12 +102,12 @@ def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bo
         otlp_http=f"http://{join_address(settings.host, receiver.http_port)}",
         otlp_grpc=f"http://{join_address(settings.host, receiver.grpc_port)}",
     )
-    running.announce(settings.data_dir, server)
     if as_json:
         line = server._asdict() | {"data_dir": str(settings.data_dir)}
         print(json.dumps(line), flush=True)  # one line, as every other on stdout
     else:
         _greet(server, settings)
+    running.announce(settings.data_dir, server)  # last: who finds the file finds everything said
 
 
 def _greet(server: running.Server, settings: Settings) -> None:
