@@ -30,7 +30,7 @@ class Catalogue:
             found = self._resolved[key] = resolve(key, self._factors)
         return found
 
-    def store(self, used: dict[int, Coefficients], token: str) -> None:
+    def store(self, used: dict[int, Coefficients]) -> None:
         """Put those that are new into the table, so that every `coef_id` can be looked up."""
         with self._guard:
             if self._stored is None:
@@ -40,7 +40,7 @@ class Catalogue:
             if fresh:
                 columns = ["coef_id", *COEFFICIENT_NAMES]
                 rows_ = [[i, *row(c, COEFFICIENT_NAMES)] for i, c in sorted(fresh.items())]
-                self._store.insert("coefficients", columns, rows_, token)
+                self._store.insert("coefficients", columns, rows_)
                 self._stored |= fresh.keys()
 
 

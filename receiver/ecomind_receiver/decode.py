@@ -81,7 +81,8 @@ def _requests(path: str, json: bool) -> str:
     opened = f"JSONExtract(json, {literal(_structure(_JSON, 'String'))})"
     return (
         f"(SELECT {_COLUMNS}, tupleElement({opened}, 'resourceSpans') AS resources"
-        f" FROM {_segment(path)} WHERE json != '')"
+        f" FROM {_segment(path)}"
+        " WHERE throwIf(json != '' AND NOT isValidJSON(json)) = 0 AND json != '')"
     )
 
 

@@ -96,6 +96,7 @@ def count_protobuf(body: bytes) -> int:
 def count_json(body: bytes) -> int:
     """Spans in an OTLP/JSON ExportTraceServiceRequest. Raises FrameError."""
     try:
+        body.decode()  # what is raw below is not looked at, and the engine reads UTF-8 only
         request = _json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(

@@ -78,8 +78,12 @@ class Loader:
         while True:
             started = time.monotonic()
             try:
-                with _tracer.start_as_current_span("load segment"):
-                    job = pipeline.load(item.path)
+                with _tracer.start_as_current_span(
+                    "load segment",
+                    record_exception=False,  # an engine's message may quote data
+                    set_status_on_exception=False,
+                ):
+                    job = pipeline.load(item)
                     self._spool.loaded(item)
                     plan.path_beside(item.path).unlink(missing_ok=True)
             except Exception as error:

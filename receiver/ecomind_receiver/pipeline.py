@@ -1,8 +1,8 @@
 """From one sealed segment to rows: a fixed sequence of engine statements, exactly once.
 
 Python touches names, never spans: it resolves each distinct (provider, model, place, tier, day)
-once and leaves the arithmetic to the engine. The token of every insert is the segment's content
-hash, so that a replay stores nothing twice.
+once and leaves the arithmetic to the engine. The token of every insert is the segment's id, which
+is random and never used for other content, so that a replay stores nothing twice.
 
 A segment that the engine can't decode is searched for the records at fault. A record is poison if
 it alone fails while an empty one passes; it goes to quarantine, encrypted, and the rest is loaded.
@@ -26,6 +26,7 @@ from ecomind_receiver.catalogue import Catalogue, row
 from ecomind_receiver.decode import decode_sql
 from ecomind_receiver.frame import read_record
 from ecomind_receiver.settings import Settings
+from ecomind_receiver.spool import Sealed
 from ecomind_receiver.store import Store, StoreError, describe, render
 
 log = logging.getLogger("ecomind.loader")
@@ -87,15 +88,16 @@ class Pipeline:
             self._record_outcomes,
         )
 
-    def load(self, path: Path) -> Job:
+    def load(self, item: Sealed) -> Job:
         """Store one segment. Raises on any trouble; the same segment may then be loaded again."""
+        path = item.path
         self._memory.restart()
         try:
-            contents = segment.read_segment(path, self._spool_key, self._memory.write)
+            contents = segment.read_segment(path, self._spool_key, self._memory.write, item.spans)
         except segment.SegmentError as error:
             raise StoreError(f"Spool segment {path} can't be read: {error}") from error
         self._memory.finish()
-        job = Job(path, segment.read_id(path), contents, plan.read(path))
+        job = Job(path, contents.segment_id, contents, plan.read(path))
         for number, raw in enumerate(contents.damaged):
             reason = "the chunk fails its integrity check: the disk altered it after it was synced"
             self._quarantine(job, f"damaged-{number}", raw, reason)
@@ -203,7 +205,7 @@ class Pipeline:
         plan.write(job.path, job.plan)
         if known:
             used = {c.coef_id: c for c in known.values()}
-            self._catalogue.store(used, f"{job.contents.token}-coefficients")
+            self._catalogue.store(used)
             self._store.insert(
                 self._tables["keys"],
                 ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS],
@@ -234,7 +236,7 @@ class Pipeline:
                 render(
                     "load.sql",
                     month=found["month"],
-                    token=f"{job.contents.token}-{found['month']}",
+                    token=f"{job.segment_id:016x}-{found['month']}",
                     segment_id=job.segment_id,
                     **self._tables,
                 )
@@ -242,11 +244,16 @@ class Pipeline:
 
     def _record_outcomes(self, job: Job) -> None:
         """What became of every span, and the last ones by name; both once per segment."""
-        token = f"{job.contents.token}-outcomes"
+        token = f"{job.segment_id:016x}-outcomes"
         stored = self._store.query(render("outcomes.sql", **self._tables))
         job.outcomes = [
             {**found, "segment_id": job.segment_id} for found in stored + job.quarantined
         ]
+        missing = job.contents.spans - sum(found["spans"] for found in job.outcomes)
+        if missing:
+            log.error(
+                "spans without an outcome", extra={"spans": missing, "segment": job.path.name}
+            )
         if job.outcomes:
             rows = [[found[name] for name in _OUTCOME_COLUMNS] for found in job.outcomes]
             self._store.insert("span_outcomes", _OUTCOME_COLUMNS, rows, token)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
+from ecomind_receiver.plan import sync_directory
 
 
 def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) -> None:
@@ -22,6 +23,7 @@ def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) 
     header, data_key = segment.new_header(0, now_ns, spool_key)
     chunk = b"".join(segment.seal_chunk(AESGCM(data_key), 0, 0, raw, 0, 0))
     _write(directory / f"{name}.seg", header + chunk)
+    sync_directory(directory)
     note = {"reason": reason, "bytes": len(raw), "quarantined_at_ns": now_ns}
     _write(directory / f"{name}.json", json.dumps(note).encode())
 

@@ -14,7 +14,6 @@ key; zeroing the wrapped key makes the rest unreadable.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -48,10 +47,10 @@ class Header(NamedTuple):
 class Contents(NamedTuple):
     """What was found in a segment besides its plaintext."""
 
+    segment_id: int
     spans: int  # as counted before the ack
     json_requests: int  # how many envelopes hold OTLP/JSON
-    token: str  # content hash: the same chunks give the same token
-    damaged: list[bytes]  # raw bytes of chunks that fail their tag though later ones pass
+    damaged: list[bytes]  # raw bytes of chunks that were synced and fail their tag now
 
 
 def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[bytes, bytes]:
@@ -85,15 +84,17 @@ def read_header(raw: bytes, spool_key: bytes) -> Header:
     return Header(segment_id, created_ns, key)
 
 
-def read_segment(path: Path, spool_key: bytes, sink: Callable[[bytes], object]) -> Contents:
+def read_segment(
+    path: Path, spool_key: bytes, sink: Callable[[bytes], object], promised_spans: int = 0
+) -> Contents:
     """Decrypt a segment chunk by chunk into `sink`, dropping a torn tail, which was never promised.
 
-    Raises SegmentError or OSError.
+    `promised_spans` is how many were acknowledged, if that is known: with fewer, the tail is not
+    torn but damaged. Raises SegmentError or OSError.
     """
     with open(path, "rb") as file:
         header = read_header(file.read(HEADER_BYTES), spool_key)
         cipher = AESGCM(header.data_key)
-        digest = hashlib.sha256(header.segment_id.to_bytes(8, "little"))
         damaged: list[bytes] = []
         suspects: list[bytes] = []
         spans = json_requests = 0
@@ -108,24 +109,27 @@ def read_segment(path: Path, spool_key: bytes, sink: Callable[[bytes], object]) 
             damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
             suspects.clear()
             sink(plaintext)
-            digest.update(ciphertext[-_TAG_BYTES:])
             _, chunk_spans, chunk_json = _CHUNK.unpack(prefix)
             spans += chunk_spans
             json_requests += chunk_json
-    return Contents(spans, json_requests, digest.hexdigest()[:32], damaged)
+    if spans < promised_spans:
+        damaged += suspects
+    return Contents(header.segment_id, spans, json_requests, damaged)
 
 
-def read_id(path: Path) -> int:
-    """The id of the segment at `path`."""
+def is_shredded(path: Path) -> bool:
+    """Whether what is left is the file of a segment that was destroyed."""
     with open(path, "rb") as file:
-        return int(_FIXED.unpack(file.read(_FIXED.size))[1])
+        return file.read(len(MAGIC)) == bytes(len(MAGIC))
 
 
 def shred(path: Path) -> None:
-    """Destroy a segment: its data key first, then the file."""
+    """Destroy a segment: its header with the data key first, then the file.
+
+    A file that comes back after a crash is told by its empty header.
+    """
     with open(path, "r+b") as file:
-        file.seek(_FIXED.size)
-        file.write(bytes(_WRAPPED_BYTES))
+        file.write(bytes(HEADER_BYTES))
         file.flush()
         os.fdatasync(file.fileno())
     path.unlink()

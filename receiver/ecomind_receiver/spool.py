@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ecomind_receiver import segment
 from ecomind_receiver.plan import sync_directory
 from ecomind_receiver.settings import Settings
+from ecomind_receiver.store import describe
 from ecomind_receiver.tenants import Tenant
 
 _PREALLOCATE_BYTES = 8 * 1024 * 1024
@@ -162,8 +163,8 @@ class Spool:
                 leftover.unlink()
         for path in sorted(self.directory.glob("*.seg")):
             size = path.stat().st_size
-            if size <= segment.HEADER_BYTES or path.read_bytes()[:8] == bytes(8):
-                path.unlink()  # no chunk was ever synced
+            if size <= segment.HEADER_BYTES or segment.is_shredded(path):
+                path.unlink()  # no chunk was ever synced, or all was stored
                 continue
             self._hand_over(Sealed(path, 0, size))
 
@@ -199,8 +200,8 @@ class Spool:
                 self._open = _OpenSegment(self.directory, self._key)
             self._open.write(batch)
             self.error = ""
-        except OSError as error:
-            self.error = f"{self.directory} can't be written: {error.strerror}"
+        except Exception as error:  # whatever it is, the thread goes on and every waiter is told
+            self.error = f"{self.directory} can't be written: {describe(error)}"
             self._seal()
             _resolve(batch, SpoolFull(self.error))
         else:
@@ -230,13 +231,18 @@ class _OpenSegment:
         header, data_key = segment.new_header(self.id, now_ns, spool_key)
         self._cipher = AESGCM(data_key)
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self.size = 0
+        self.size = self._synced_size = 0
         self.chunks = 0
         self.spans = 0
         self._reserved = 0
         self._opened = time.monotonic()
-        self._put(header)
-        sync_directory(directory)
+        try:
+            self._put(header)
+            sync_directory(directory)
+        except BaseException:
+            os.close(self._file)
+            self.path.unlink(missing_ok=True)
+            raise
 
     def write(self, batch: list[_Pending]) -> None:
         """One chunk, durable on return. Raises OSError; the segment must then be given up."""
@@ -248,6 +254,7 @@ class _OpenSegment:
         ):
             self._put(part)
         os.fdatasync(self._file)
+        self._synced_size = self.size
         self.chunks += 1
         self.spans += spans
 
@@ -264,9 +271,9 @@ class _OpenSegment:
         return max(self._opened + settings.spool_segment_max_seconds - time.monotonic(), 0.0)
 
     def close(self) -> None:
-        """Give the preallocated rest back and close."""
+        """Give back what is preallocated, and what was written but never synced; close."""
         try:
-            os.ftruncate(self._file, self.size)
+            os.ftruncate(self._file, self._synced_size)
         finally:
             os.close(self._file)
 

@@ -309,3 +309,30 @@ def test_names_beyond_two_hundred_a_day_are_other_and_still_counted(running: Run
     assert last == [
         {"request_model": "__other__", "response_model": "m-000", "team": "unattributed"}
     ]
+
+
+def test_json_that_only_the_engine_refuses_is_quarantined(running: Running) -> None:
+    good = json_request([CHAT], first_id=1)
+    bad = json_request([CHAT], first_id=2).replace(b'"300"', b"1e400")
+
+    async def scenario() -> tuple[int, dict[str, int]]:
+        async with running() as receiver:
+            await asyncio.gather(*(receiver.accept(LOCAL, body, JSON) for body in (good, bad)))
+            with pytest.raises(IngestError, match=r"(?i)utf-8"):
+                await receiver.accept(LOCAL, good.replace(b"gpt-4o", b"gpt\xff"), JSON)
+            await receiver.drain()
+            return len(calls(receiver)), receiver.status().dropped_spans
+
+    assert asyncio.run(scenario()) == (1, {"quarantined": 1})
+
+
+def test_a_richer_copy_of_a_sent_span_does_not_cancel_the_call(running: Running) -> None:
+    poor = CHAT | {"gen_ai.response.id": "r1", "id": 5}
+    rich = poor | {"gen_ai.usage.cache_read.input_tokens": 512}
+
+    async def scenario() -> dict[str, Any]:
+        async with running() as receiver:
+            await load(receiver, protobuf([poor, rich]))
+            return totals(receiver)
+
+    assert asyncio.run(scenario())["calls"] == 1

@@ -94,13 +94,27 @@ def test_a_shredded_segment_leaves_no_key(settings: Settings) -> None:
         read(hardlink)
 
 
-def test_the_token_is_the_contents(settings: Settings, tmp_path: Path) -> None:
-    path = spooled(settings, [b"one", b"two"])
-    first = read(path)[1].token
-    assert read(path)[1].token == first
-    copy = tmp_path / "copy.seg"
-    copy.write_bytes(path.read_bytes()[:-30])
-    assert read(copy)[1].token != first
+def test_a_shredded_segment_that_comes_back_is_removed(settings: Settings) -> None:
+    """A crash may undo the unlink and keep what was synced before it."""
+    path = spooled(settings, [b"one"])
+    kept = path.with_suffix(".kept")
+    os.link(path, kept)
+    segment.shred(path)
+    os.rename(kept, path)
+    spool = Spool(settings, KEY)
+    spool.close()
+    assert not path.exists()
+    assert spool.sealed.get_nowait() is None
+
+
+def test_a_damaged_tail_of_a_segment_whose_spans_are_known_is_kept(settings: Settings) -> None:
+    path = spooled(settings, [b"one" * 50, b"two" * 50])
+    raw = bytearray(path.read_bytes())
+    raw[-30] ^= 1
+    path.write_bytes(raw)
+    chunks: list[bytes] = []
+    assert segment.read_segment(path, KEY, chunks.append).damaged == []
+    assert len(segment.read_segment(path, KEY, chunks.append, promised_spans=2).damaged) == 1
 
 
 def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:

@@ -29,7 +29,7 @@ SELECT
     operation, service_tier, scope,
     fromUnixTimestamp64Nano(toInt64(least(start_ns, 9223372036000000000)), 'UTC') AS start_time,
     intDiv(if(end_ns > start_ns, end_ns - start_ns, 0), 1000) AS duration_us,
-    ifNull(accurateCastOrNull(time_to_first * 1e6, 'UInt64'), 0) AS time_to_first_us,
+    ifNull(accurateCastOrNull(round(time_to_first * 1e6), 'UInt64'), 0) AS time_to_first_us,
     sipHash64(trace_id) AS trace_hash,
     reinterpretAsUInt64(reverse(span_id)) AS span_number,
     if(response_id = '', 0, sipHash64(cityHash64(provider), response_id)) AS response_hash,
@@ -116,7 +116,7 @@ FROM
                 (
                     SELECT * EXCEPT (keys),
                            arraySort(arrayFilter(c -> c >= 65536, arrayMap(
-                               (k, s, i, d, n) -> if(empty(s) AND isNull(i) AND isNull(d), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
+                               (k, s, i, d, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d)), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
                                keys, texts, ints, doubles, arrayEnumerate(keys)))) AS found
                     FROM
                     (

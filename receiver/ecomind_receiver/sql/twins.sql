@@ -6,7 +6,7 @@ FROM
 (
     SELECT row, row_number() OVER (PARTITION BY twin_key ORDER BY {{ richness }} DESC, start_time, row) AS place_in_line
     FROM {{ staging }}
-    WHERE outcome = 'stored' AND reason = '' AND twin_key IN
+    WHERE outcome = 'stored' AND reason = '' AND row NOT IN (SELECT row FROM {{ losers }}) AND twin_key IN
     (
         SELECT twin_key FROM {{ staging }}
         WHERE outcome = 'stored' AND reason = '' AND twin_key != 0
