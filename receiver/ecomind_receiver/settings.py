@@ -80,9 +80,6 @@ class Settings(BaseSettings):
         ge=100,
         description="Distinct calls (model, place, day) whose factors are kept in memory.",
     )
-    engine_memory_max_bytes: int = Field(
-        4096 * MIB, ge=256 * MIB, description="Memory the engine may use for queries."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Level of the JSON log lines on stdout."
     )
