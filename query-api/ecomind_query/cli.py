@@ -32,14 +32,42 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
     "sql": Word("ecomind_query.commands.sql", "sql", "Run one SELECT over your calls."),
     "doctor": Word("ecomind_query.commands.doctor", "doctor", "Say what is wrong and the fix."),
     "settings": Word("ecomind_query.commands.settings", "settings", "List every setting."),
+    "seed": Word("ecomind_query.commands.seed", "seed", "Make a first organisation and key."),
+    "orgs": {
+        "create": Word("ecomind_query.commands.orgs", "create", "Make an organisation."),
+        "list": Word("ecomind_query.commands.orgs", "list_", "List organisations."),
+        "quota": Word("ecomind_query.commands.orgs", "quota", "Limit an organisation."),
+    },
+    "projects": {
+        "create": Word("ecomind_query.commands.projects", "create", "Make a project."),
+        "list": Word("ecomind_query.commands.projects", "list_", "List projects."),
+    },
+    "users": {
+        "create": Word("ecomind_query.commands.users", "create", "Make a user a member."),
+        "list": Word("ecomind_query.commands.users", "list_", "List members."),
+    },
+    "keys": {
+        "create": Word("ecomind_query.commands.keys", "create", "Make an API key."),
+        "list": Word("ecomind_query.commands.keys", "list_", "List API keys."),
+        "revoke": Word("ecomind_query.commands.keys", "revoke", "End an API key."),
+        "rotate": Word("ecomind_query.commands.keys", "rotate", "Replace an API key."),
+    },
     "bench": {
         "ingest": Word("ecomind_query.bench.command", "ingest", "Measure the ingest path."),
+        "keys": Word("ecomind_query.bench.keys", "keys", "Measure what keys and limits cost."),
+        "fairness": Word(
+            "ecomind_query.bench.fairness", "fairness", "Measure a tenant beside a noisy one."
+        ),
     },
     "factors": {
         "compile": Word("ecomind_query.factors.compile", "compile_command", "Compile factors."),
     },
 }
 GROUPS = {
+    "orgs": "Organisations and their quotas.",
+    "projects": "Projects of an organisation.",
+    "users": "Members of an organisation.",
+    "keys": "API keys of an organisation.",
     "bench": "Measure what this machine can do.",
     "factors": "Work on emission factor sets.",
 }
@@ -75,7 +103,7 @@ class LazyGroup(TyperGroup):
 def _group(name: str) -> Any:
     words = COMMANDS[name]
     assert isinstance(words, dict)
-    group = typer.Typer(help=GROUPS[name], no_args_is_help=True, add_completion=False)
+    group = typer.Typer(name=name, help=GROUPS[name], no_args_is_help=True, add_completion=False)
     group.callback()(lambda: None)
     for word, target in words.items():
         group.command(word)(_function(f"{name} {word}", target))

@@ -1,0 +1,108 @@
+"""API keys: how one looks, is made, is checked and is hashed.
+
+`eco_{live|test}_{id}_{secret}{check}`: a prefix that scanners of leaked secrets can look for, an id
+that may be shown, a secret of 160 bits and a checksum, so that a mistyped key is told from an
+unknown one without a query. Only a keyed hash is ever stored. The pepper that keys it lives outside
+the database and has a version, so that it can be changed while old keys go on working.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+Kind = Literal["live", "test"]
+
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+ID_CHARACTERS, SECRET_CHARACTERS, CHECK_CHARACTERS = 8, 27, 6
+_SHOWN = re.compile(rf"eco_(?:live|test)_[0-9A-Za-z]{{{ID_CHARACTERS}}}(?=_)")
+_SHAPE = re.compile(
+    rf"eco_(live|test)_([0-9A-Za-z]{{{ID_CHARACTERS}}})"
+    rf"_[0-9A-Za-z]{{{SECRET_CHARACTERS}}}([0-9A-Za-z]{{{CHECK_CHARACTERS}}})"
+)
+_PEPPER_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MintedKey:
+    """A key just made: its id, and its text, which is shown once and never stored."""
+
+    id: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedKey:
+    """A text that has the shape of a key; whether there is such a key is another question."""
+
+    kind: Kind
+    id: str
+    text: str = field(repr=False)
+
+
+def mint(kind: Kind) -> MintedKey:
+    """A new key from the system's random source: id of 47 bits, secret of 160."""
+    identifier = _random(ID_CHARACTERS)
+    body = f"eco_{kind}_{identifier}_{_random(SECRET_CHARACTERS)}"
+    return MintedKey(identifier, body + _check(body))
+
+
+def parse(text: str) -> ParsedKey | None:
+    """The parts of a key; None if the text is not one or a character of it is wrong."""
+    match = _SHAPE.fullmatch(text)
+    if match is None or match[3] != _check(text[:-CHECK_CHARACTERS]):
+        return None
+    return ParsedKey(cast(Kind, match[1]), match[2], text)
+
+
+def redact(text: str) -> str:
+    """What may be shown of a key: its prefix and id. Of anything else, nothing."""
+    match = _SHOWN.match(text)
+    return f"{match[0] if match else ''}…"
+
+
+class Peppers:
+    """The secrets that keys are hashed with, by version; the highest hashes new keys."""
+
+    def __init__(self, versions: Mapping[int, bytes]) -> None:
+        if not versions:
+            raise ValueError("There is no pepper to hash keys with.")
+        self._versions = dict(versions)
+        self._throw_away = secrets.token_bytes(_PEPPER_BYTES)
+
+    @property
+    def current(self) -> int:
+        """The version that new keys are hashed with."""
+        return max(self._versions)
+
+    def knows(self, version: int) -> bool:
+        """Whether keys of this version can be checked."""
+        return version in self._versions
+
+    def digest(self, text: str, version: int) -> bytes:
+        """HMAC-SHA-256 of a key's text, 32 bytes. An unknown version costs the same, matches none.
+
+        Any text is taken, because whoever sends one that is no key must not be told so by time.
+        """
+        pepper = self._versions.get(version, self._throw_away)
+        return hmac.digest(pepper, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def _random(characters: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(characters))
+
+
+def _check(body: str) -> str:
+    """CRC-32 in base 62, six characters: it notices every change of one character."""
+    number, letters = zlib.crc32(body.encode()), ""
+    for _ in range(CHECK_CHARACTERS):
+        number, digit = divmod(number, len(ALPHABET))
+        letters = ALPHABET[digit] + letters
+    return letters
