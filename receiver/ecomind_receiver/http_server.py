@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ecomind_receiver.tls import Tls
+
 _MAX_HEAD_BYTES = 512 * 1024
 _BODY_PIECE_BYTES = 1024 * 1024
 
@@ -74,22 +76,23 @@ class BoundedProtocol(HttpToolsProtocol):
 class HttpServer:
     """A uvicorn server inside a running event loop, with the port it was given."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
         self._address = (host, port)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                loop="none",
-                http=BoundedProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=10,
-            )
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http=BoundedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=10,
         )
+        config.load()
+        config.ssl = tls.ssl_context() if tls else None  # load() would overwrite it
+        self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> int:

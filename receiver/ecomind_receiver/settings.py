@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -34,7 +34,46 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         "127.0.0.1",
-        description="Address that every listener binds; only loopback while there are no keys.",
+        description="Address that every listener binds; beyond loopback only with API keys.",
+    )
+    auth: Literal["auto", "keys"] = Field(
+        "auto",
+        description="Who may send and read: `keys` asks for an API key; `auto` asks for one beyond"
+        " loopback and takes whoever reaches a loopback port for org_demo.",
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate chain (PEM) of every listener; without it, no TLS."
+    )
+    tls_key_file: Path | None = Field(None, description="Its private key (PEM).")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="Authorities (PEM) that must have signed a client's certificate (mTLS).",
+    )
+    control_url: SecretStr | None = Field(
+        None,
+        description="Control store: organisations, projects, users, keys. `sqlite:///` and a path,"
+        " or `postgresql://`; control.db in the data directory if left out.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis that several receivers share for limits and notices of changed keys.",
+    )
+    receivers: int = Field(
+        1,
+        ge=1,
+        description="Receivers that share the quotas; each takes its share while Redis is away.",
+    )
+    quota_spans_per_second: float = Field(
+        0,
+        ge=0,
+        description="Spans a second that an organisation may send where it has no quota of its"
+        " own; 0: no limit.",
+    )
+    quota_burst_seconds: float = Field(
+        10, gt=0, description="Seconds of a quota that may be used at once."
+    )
+    key_refresh_seconds: float = Field(
+        60, gt=0, description="Keys are read again at least this often, whatever was announced."
     )
     otlp_grpc_port: int = Field(
         4317, ge=0, le=65535, description="OTLP/gRPC port; 0 picks a free one."
@@ -86,4 +125,23 @@ class Settings(BaseSettings):
     telemetry_endpoint: str = Field(
         "",
         description="OTLP/HTTP endpoint for Ecomind's own telemetry; never its own receiver.",
+    )
+    spool_key: SecretStr | None = Field(
+        None,
+        description="Key that the spool is encrypted with, 32 bytes in hexadecimal; a file in the"
+        " key directory if left out.",
+    )
+    spool_key_file: Path | None = Field(None, description="File that holds it.")
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Secret that user and session ids are hashed with, likewise."
+    )
+    pseudonym_key_file: Path | None = Field(None, description="File that holds it.")
+    key_pepper: SecretStr | None = Field(
+        None,
+        description="Secret that API keys are hashed with, likewise; `2:` and the new one after"
+        " the old one, with a space between, to change it.",
+    )
+    key_pepper_file: Path | None = Field(None, description="File that holds it.")
+    api_key: SecretStr | None = Field(
+        None, description="Key that commands show to a server; never used by the server itself."
     )

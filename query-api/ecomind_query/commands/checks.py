@@ -62,7 +62,7 @@ def server(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("server", True, f"pid {found.pid}, {found.api}, OTLP {found.otlp_http}")
     try:
-        parts = found.get("/ready")["parts"]
+        parts = running.Client(found, settings).get("/ready")["parts"]
     except running.ServerError as error:
         yield Finding("ready", False, str(error), "Look at the server's log; restart it.")
         return

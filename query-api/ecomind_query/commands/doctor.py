@@ -25,7 +25,6 @@ from ecomind_query.commands.common import (
 from ecomind_query.commands.running import ServerError
 from ecomind_query.shapes import Received
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL
 
 SPANS = 100
 
@@ -101,5 +100,5 @@ def _received(settings: Settings) -> Received:
     server = source.server_of(settings)
     if server is None:
         with source.reader(settings) as reader:
-            return reader.received(LOCAL, SPANS)
+            return reader.received(source.reach(settings), SPANS)
     return Received(**server.get("/v1/diagnostics/spans", {"limit": SPANS}))

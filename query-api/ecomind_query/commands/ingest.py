@@ -57,14 +57,15 @@ def ingest(
     files = find(paths)
     if not files:
         fail("There is no file of OTLP traces here; name .json, .jsonl, .pb or .binpb files.")
-    from ecomind_receiver.keys import SecretError
+    from ecomind_receiver.secrets import SecretError
     from ecomind_receiver.server import StartError
     from ecomind_receiver.store import StoreError
+    from ecomind_receiver.tls import TlsError
 
     try:
         with _sink(settings, endpoint) as sink:
             summary = send(files, sink, Console(stderr=True))
-    except (Unreachable, StartError, StoreError, SecretError) as error:
+    except (Unreachable, StartError, StoreError, SecretError, TlsError) as error:
         fail(str(error), NOT_STARTED)
     _report(summary, as_json)
     if summary.errors:
@@ -103,7 +104,7 @@ def _send_file(file: Path, sink: Sink, summary: Summary) -> None:
 def _sink(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
     server = None if endpoint else running.find(settings.data_dir)
     if endpoint or server:
-        yield HttpSink(endpoint or (server.otlp_http if server else ""))
+        yield HttpSink(endpoint or (server.otlp_http if server else ""), settings, own=not endpoint)
         return
     with own(settings) as sink:
         yield sink

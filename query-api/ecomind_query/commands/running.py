@@ -2,12 +2,13 @@
 
 One process owns the engine, so another that wants an answer asks it over HTTP. `up` says where it
 listens in `server.json`; the file of a process that was killed is recognised, because the store's
-lock goes with its process.
+lock goes with its process. A command is known to it by the key in ECOMIND_API_KEY.
 """
 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import urllib.error
@@ -16,6 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+
+from ecomind_query.commands.access import Access, AccessError
+from ecomind_receiver.settings import Settings
 
 TIMEOUT_SECONDS = 60
 _FILE = "server.json"
@@ -34,25 +38,49 @@ class Server(NamedTuple):
     otlp_grpc: str
 
     def get(self, path: str, params: Mapping[str, object] | None = None) -> Any:
+        """The JSON answer of a GET that shows no key. Raises ServerError."""
+        return Client(self).get(path, params)
+
+    def post(self, path: str, body: object) -> Any:
+        """The JSON answer of a POST that shows no key. Raises ServerError."""
+        return Client(self).post(path, body)
+
+
+class Client:
+    """Asks a running `up` as its settings say: with a key, over TLS."""
+
+    def __init__(self, server: Server, settings: Settings | None = None) -> None:
+        """Raises ServerError if the settings can't be used for it."""
+        self.server = server
+        try:
+            self._access = Access(server.api, settings)
+        except AccessError as error:
+            raise ServerError(str(error)) from error
+
+    def get(self, path: str, params: Mapping[str, object] | None = None) -> Any:
         """The JSON answer of a GET. Raises ServerError."""
         given = {name: value for name, value in (params or {}).items() if value not in (None, [])}
         query = f"?{urlencode(given, doseq=True)}" if given else ""
-        return self._ask(urllib.request.Request(f"{self.api}{path}{query}"))
+        return self._ask(urllib.request.Request(f"{self.server.api}{path}{query}"))
 
     def post(self, path: str, body: object) -> Any:
         """The JSON answer of a POST. Raises ServerError."""
         headers = {"Content-Type": "application/json"}
         data = json.dumps(body).encode()
-        return self._ask(urllib.request.Request(f"{self.api}{path}", data, headers))
+        return self._ask(urllib.request.Request(f"{self.server.api}{path}", data, headers))
 
     def _ask(self, request: urllib.request.Request) -> Any:
         try:
-            with _direct().open(request, timeout=TIMEOUT_SECONDS) as response:
+            with self._access.open(request, TIMEOUT_SECONDS) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            raise ServerError(_detail(error)) from error
-        except (OSError, ValueError) as error:
-            raise ServerError(f"The server at {self.api} did not answer: {error}.") from error
+            with error:
+                asked = self._access.refused("read") if error.code == 401 else _detail(error)
+            raise ServerError(asked) from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise ServerError(
+                f"The server at {self.server.api} did not answer: {self._access.explain(error)}."
+            ) from error
 
 
 def announce(data_dir: Path, server: Server) -> None:
@@ -77,6 +105,12 @@ def find(data_dir: Path) -> Server | None:
     return server if owner_of(data_dir) == server.pid else None
 
 
+def connect(settings: Settings) -> Client | None:
+    """The `up` that runs on the settings' data directory, to be asked. Raises ServerError."""
+    server = find(settings.data_dir)
+    return Client(server, settings) if server else None
+
+
 def owner_of(data_dir: Path) -> int | None:
     """The process that owns the store now, by trying for its lock and letting go at once."""
     try:
@@ -88,11 +122,6 @@ def owner_of(data_dir: Path) -> int | None:
     except (OSError, ValueError):
         pass
     return None
-
-
-def _direct() -> urllib.request.OpenerDirector:
-    """An opener without proxies: the server is on this machine."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -5,9 +5,10 @@ The same rows make docs/settings.md; a test holds the page to them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from ecomind_query.commands.common import AsJson, DataDir, load_settings, print_json, print_table
@@ -35,7 +36,7 @@ def settings(
         return
     now = load_settings(data_dir=data_dir)
     rows = [
-        (variable(name), _shown(getattr(now, name)), default(name, info), info.description)
+        (variable(name), _value(getattr(now, name), info), default(name, info), info.description)
         for name, info in Settings.model_fields.items()
     ]
     if as_json:
@@ -72,8 +73,15 @@ def default(name: str, info: FieldInfo) -> str:
     return _DEFAULTS.get(name) or _shown(info.default)
 
 
+def _value(value: Any, info: FieldInfo) -> str:
+    """A setting's value; of a secret only whether there is one."""
+    if SecretStr in (info.annotation, *get_args(info.annotation)):
+        return "not set" if value is None else "set"
+    return _shown(value)
+
+
 def _shown(value: Any) -> str:
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def _code(text: str) -> str:

@@ -7,6 +7,7 @@ refusal is an error of the file.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from ecomind_query.commands.access import Access, AccessError
 from ecomind_query.commands.otlp_files import FileError, Request
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import LOCAL
@@ -61,16 +63,20 @@ def patiently(attempt: Callable[[], None]) -> None:
 class HttpSink:
     """A receiver behind an OTLP/HTTP endpoint such as http://127.0.0.1:4318."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Raises Unreachable if the endpoint is not an http URL."""
+    def __init__(
+        self, endpoint: str, settings: Settings | None = None, *, own: bool = False
+    ) -> None:
+        """`own`: the server on our data directory. Raises Unreachable if it can't be reached so."""
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unreachable(
                 f"--endpoint must be a URL such as http://127.0.0.1:4318, not {endpoint!r}."
             )
         self._url = endpoint.rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
-        handlers = [urllib.request.ProxyHandler({})] if parts.hostname in _OWN else []
-        self._opener = urllib.request.build_opener(*handlers)
+        try:
+            self._access = Access(self._url, settings, own=own or parts.hostname in _OWN)
+        except AccessError as error:
+            raise Unreachable(str(error)) from error
 
     def send(self, request: Request) -> None:
         """Post one request."""
@@ -80,15 +86,23 @@ class HttpSink:
         headers = {"Content-Type": request.media_type}
         post = urllib.request.Request(self._url, request.body, headers)
         try:
-            with self._opener.open(post, timeout=TIMEOUT_SECONDS):
+            with self._access.open(post, TIMEOUT_SECONDS):
                 return
         except urllib.error.HTTPError as error:
-            detail = f"the receiver answered {error.code} {error.reason}"
-            if error.code in _RETRYABLE:
-                raise Busy(float(error.headers.get("Retry-After", 1)), detail) from error
-            raise FileError(detail) from error
-        except OSError as error:
-            raise Unreachable(f"The receiver at {self._url} does not answer: {error}.") from error
+            with error:
+                raise self._refused(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(
+                f"The receiver at {self._url} does not answer: {self._access.explain(error)}."
+            ) from error
+
+    def _refused(self, error: urllib.error.HTTPError) -> Exception:
+        detail = f"the receiver answered {error.code} {error.reason}"
+        if error.code == 401:
+            return Unreachable(self._access.refused("ingest"))
+        if error.code in _RETRYABLE:
+            return Busy(float(error.headers.get("Retry-After", 1)), detail)
+        return FileError(detail)
 
 
 class OwnSink:
@@ -103,12 +117,12 @@ class OwnSink:
         patiently(lambda: self._accept(request))
 
     def _accept(self, request: Request) -> None:
-        from ecomind_receiver.ingest import IngestError
+        from ecomind_receiver.refusals import RequestRefused
 
         accepting = self._receiver.accept(LOCAL, request.body, request.media_type)
         try:
             self._runner.run(accepting)
-        except IngestError as error:
+        except RequestRefused as error:
             if error.retry_after_seconds is not None:
                 raise Busy(error.retry_after_seconds, error.message) from error
             raise FileError(error.message) from error

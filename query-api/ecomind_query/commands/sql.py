@@ -19,7 +19,6 @@ from ecomind_query.commands.running import ServerError
 from ecomind_query.errors import QueryError
 from ecomind_query.shapes import SqlResult
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL
 
 
 def sql(
@@ -46,5 +45,5 @@ def _ask(settings: Settings, statement: str) -> SqlResult:
     server = source.server_of(settings)
     if server is None:
         with source.reader(settings) as reader:
-            return reader.sql(LOCAL, statement)
+            return reader.sql(source.reach(settings), statement)
     return SqlResult(**server.post("/v1/sql", {"sql": statement}))

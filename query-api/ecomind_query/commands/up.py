@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 def up(
     host: Annotated[
-        str | None, typer.Option(help="Address to bind (ECOMIND_HOST); loopback only.")
+        str | None,
+        typer.Option(help="Address to bind (ECOMIND_HOST); beyond loopback only with API keys."),
     ] = None,
     api_port: Annotated[
         int | None, typer.Option(help="Port of API and page (ECOMIND_API_PORT).")
@@ -52,7 +53,8 @@ def up(
     )
     import uvloop
 
-    from ecomind_receiver.keys import SecretError
+    from ecomind_receiver.control.store import ControlError
+    from ecomind_receiver.secrets import SecretError
     from ecomind_receiver.server import StartError
     from ecomind_receiver.store import StoreError
     from ecomind_receiver.telemetry import configure_logging
@@ -60,7 +62,7 @@ def up(
     configure_logging(settings.log_level)
     try:
         uvloop.run(serve(settings, as_json))
-    except (StartError, StoreError, SecretError, OSError, ValueError) as error:
+    except (StartError, StoreError, SecretError, ControlError, OSError, ValueError) as error:
         fail(str(error), NOT_STARTED)
 
 
@@ -89,28 +91,31 @@ async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer
     from ecomind_query.app import create_app
     from ecomind_receiver.http_server import HttpServer
 
-    server = HttpServer(create_app(receiver, settings), settings.host, settings.api_port)
+    app = create_app(receiver, settings)
+    server = HttpServer(app, settings.host, settings.api_port, receiver.tls)
     return server, await server.start()
 
 
 def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bool) -> None:
+    from ecomind_receiver.authentication import OpenDoor
     from ecomind_receiver.http_server import join_address
 
+    scheme = "http" if receiver.tls is None else "https"
     server = running.Server(
         pid=os.getpid(),
-        api=f"http://{join_address(settings.host, api_port)}",
-        otlp_http=f"http://{join_address(settings.host, receiver.http_port)}",
-        otlp_grpc=f"http://{join_address(settings.host, receiver.grpc_port)}",
+        api=f"{scheme}://{join_address(settings.host, api_port)}",
+        otlp_http=f"{scheme}://{join_address(settings.host, receiver.http_port)}",
+        otlp_grpc=f"{scheme}://{join_address(settings.host, receiver.grpc_port)}",
     )
     if as_json:
         line = server._asdict() | {"data_dir": str(settings.data_dir)}
         print(json.dumps(line), flush=True)  # one line, as every other on stdout
     else:
-        _greet(server, settings)
+        _greet(server, settings, keys=not isinstance(receiver.door, OpenDoor))
     running.announce(settings.data_dir, server)  # last: who finds the file finds everything said
 
 
-def _greet(server: running.Server, settings: Settings) -> None:
+def _greet(server: running.Server, settings: Settings, *, keys: bool) -> None:
     """What a person needs, on stderr: stdout is for log lines."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"\n[bold green]Ecomind is up.[/]  Page and API  [bold]{server.api}[/]")
@@ -120,4 +125,8 @@ def _greet(server: running.Server, settings: Settings) -> None:
     console.print("\nor, where its exporter speaks gRPC:\n")
     console.print(f"  export OTEL_EXPORTER_OTLP_ENDPOINT={server.otlp_grpc}", markup=False)
     console.print("  export OTEL_EXPORTER_OTLP_PROTOCOL=grpc", markup=False)
+    if keys:
+        console.print("\nwith a key that `ecomind keys create` gives:\n", markup=False)
+        header = "OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20eco_live_…'"
+        console.print(f"  export {header}", markup=False)
     console.print(f"\nData in {settings.data_dir}. Ctrl-C stops; nothing is lost.\n", markup=False)

@@ -24,7 +24,6 @@ from ecomind_query.models import Range, Totals, Usage
 from ecomind_query.periods import DAY, full_hour, length, moment
 from ecomind_query.ui import format
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL
 
 FIGURES = ("calls", "tokens", "energy", "CO2e", "water", "list price")
 
@@ -120,7 +119,7 @@ def _ask(settings: Settings, start: str | None, end: str | None, dimensions: lis
     server = source.server_of(settings)
     if server is None:
         with source.reader(settings) as reader:
-            return reader.usage(LOCAL, start=start, end=end, group_by=dimensions)
+            return reader.usage(source.reach(settings), start=start, end=end, group_by=dimensions)
     params = {"from": start, "to": end, "group_by": dimensions}
     answer = server.get("/v1/usage", params)
     return Usage(from_=answer.pop("from"), **answer)
