@@ -13,14 +13,15 @@ from typing import Any
 from fastapi import FastAPI
 
 from ecomind_query import problems
+from ecomind_query.callers import reading
 from ecomind_query.health import health_router
 from ecomind_query.middleware import Guard
 from ecomind_query.reader import Reader
 from ecomind_query.routes import api_router
 from ecomind_query.ui.pages import router_for
+from ecomind_receiver.authentication import OpenDoor
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL
 
 DESCRIPTION = """
 The environmental meter for AI calls. Energy is in Wh, carbon in grams of CO2e, water in
@@ -39,14 +40,21 @@ def create_app(receiver: Receiver, settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.door = receiver.door
     reader = Reader(receiver.store, retention_days=settings.retention_days)
+    scheme = "http" if receiver.tls is None else "https"
     app.include_router(health_router(receiver))
     app.include_router(api_router(receiver, reader, settings))
     app.include_router(
-        router_for(reader, otlp_endpoint=f"http://{settings.host}:{receiver.http_port}")
+        router_for(
+            reader,
+            reach_of=reading,
+            otlp_endpoint=f"{scheme}://{settings.host}:{receiver.http_port}",
+        )
     )
     problems.install(app)
-    app.add_middleware(Guard, host=settings.host, org_id=LOCAL.org_id)
+    open_to_all = isinstance(receiver.door, OpenDoor)
+    app.add_middleware(Guard, own_host=settings.host if open_to_all else None)
     _name_problem_type(app)
     return app
 

@@ -1,7 +1,8 @@
 """One JSON event becomes one OTLP span, so that it takes the very same path as every other call.
 
-Trace and span id are a hash of the organisation and the event's own id: the same event gives the
-same span, which the store keeps once.
+Trace and span id are a hash of the caller's project and the event's own id: the same event gives
+the same span, which the store keeps once, and the same id elsewhere gives another. What an event
+says about its organisation or its project decides nothing; the caller is told what was ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.placement import place
-from ecomind_query.errors import BadParameter, Forbidden
+from ecomind_query.errors import BadParameter
 from ecomind_query.shapes import Event
 from ecomind_query.siphash import siphash64
 from ecomind_receiver.tenants import Tenant
@@ -46,26 +47,25 @@ class Identity(NamedTuple):
         return int.from_bytes(self.span_id, "big")
 
 
-def identify(event: Event) -> Identity:
-    """The ids of the event: from its own id where it has one, else random."""
+def identify(event: Event, tenant: Tenant) -> Identity:
+    """The ids of the tenant's event: from its own id where it has one, else random."""
     event_id = event.event_id or secrets.token_hex(16)
-    canonical = f"ecomind-event\0{event.org_id}\0{event_id}".encode()
+    canonical = "\0".join(("ecomind-event", *tenant, event_id)).encode()
     digest = hashlib.sha256(canonical).digest()
     return Identity(digest[:16], digest[16:24])
 
 
-def check(
-    event: Event, tenant: Tenant, factors: FactorSet, *, now: datetime, retention_days: int
-) -> None:
-    """Refuse what is not the caller's (Forbidden) and what could not be stored (BadParameter)."""
-    for name, given, own in (
+def claims(event: Event, tenant: Tenant) -> list[str]:
+    """The fields that name another organisation or project than where the event is stored."""
+    named = (
         ("org_id", event.org_id, tenant.org_id),
         ("project", event.project, tenant.project_id),
-    ):
-        if given not in (None, "", own):
-            raise Forbidden(
-                f"{name} {given!r} is not yours; send {own!r} or use the key of {given!r}."
-            )
+    )
+    return [name for name, given, own in named if given not in (None, "", own)]
+
+
+def check(event: Event, factors: FactorSet, *, now: datetime, retention_days: int) -> None:
+    """Refuse what could not be stored. Raises BadParameter."""
     how = place(event.region, "", "", factors).how
     if not how.startswith(_STATED) and how != _AREA:
         raise BadParameter(

@@ -49,10 +49,11 @@ def readiness_of(status: Status) -> Readiness:
     """What the receiver's status means for someone who wants to send."""
     used = f"{status.spool_bytes:,} of {status.spool_max_bytes:,} bytes used"
     lag = f"{status.load_lag_seconds:.1f} s behind"
-    return Readiness(
-        ready=status.ready,
-        parts={
-            "spool": Part(ready=not status.spool_error, detail=status.spool_error or used),
-            "store": Part(ready=not status.store_error, detail=status.store_error or lag),
-        },
-    )
+    parts = {
+        "spool": Part(ready=not status.spool_error, detail=status.spool_error or used),
+        "store": Part(ready=not status.store_error, detail=status.store_error or lag),
+    }
+    if status.control_error is not None:
+        error = status.control_error
+        parts["control"] = Part(ready=not error, detail=error or "keys are up to date")
+    return Readiness(ready=status.ready, parts=parts)

@@ -1,8 +1,9 @@
 """What every request passes, as bare ASGI: a name for it, a log line, limits and headers.
 
 Without keys, whoever can make the user's browser send a request is the local organisation. So a
-Host that is not this server's own is refused (DNS rebinding), nothing is shared across origins,
-and a request with a body must be JSON, which a foreign page can't send without asking first.
+Host that is not this server's own is then refused (DNS rebinding). Always, nothing is shared across
+origins, and a request with a body must be JSON, which a foreign page can't send without asking
+first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.exceptions import HTTPException
 
+from ecomind_query.callers import ORG
 from ecomind_semconv.units import MS_PER_SECOND
 
 Scope = MutableMapping[str, Any]
@@ -54,10 +56,13 @@ _PORT = re.compile(r":\d{1,5}$")
 class Guard:
     """Names a request, holds it to the limits, adds the headers and writes one log line."""
 
-    def __init__(self, app: App, *, host: str, org_id: str) -> None:
+    def __init__(self, app: App, *, own_host: str | None) -> None:
+        """`own_host` is the one beside loopback's that may be named; None: any, keys decide."""
         self._app = app
-        self._hosts = LOOPBACK_HOSTS | {f"[{host}]" if ":" in host else host.lower()}
-        self._org_id = org_id
+        self._hosts: frozenset[str] | None = None
+        if own_host is not None:
+            named = f"[{own_host}]" if ":" in own_host else own_host.lower()
+            self._hosts = LOOPBACK_HOSTS | {named}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,7 +70,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        line = _Line(scope, self._org_id)
+        line = _Line(scope)
         sender = _Sender(send, line)
         parent = _PROPAGATOR.extract(
             {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
@@ -89,7 +94,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
-        if host not in self._hosts:
+        if self._hosts is not None and host not in self._hosts:
             return 421, "The Host header does not name this server; use localhost or 127.0.0.1."
         if scope["method"] != "POST":
             return None
@@ -110,10 +115,9 @@ _TOO_LARGE = (
 class _Line:
     """What the log says about a request; never its query or its content."""
 
-    def __init__(self, scope: Scope, org_id: str) -> None:
+    def __init__(self, scope: Scope) -> None:
         self.request_id = scope["request_id"] = secrets.token_hex(8)
         self.status = 500
-        self._org_id = org_id
         self._start = time.perf_counter()
 
     def write(self, scope: Scope, span: trace.Span) -> None:
@@ -126,7 +130,7 @@ class _Line:
             "route": route,
             "status": self.status,
             "duration_ms": round((time.perf_counter() - self._start) * MS_PER_SECOND, 3),
-            "org": self._org_id,
+            "org": scope.get(ORG, ""),
             "request_id": self.request_id,
         }
         context = span.get_span_context()

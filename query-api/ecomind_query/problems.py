@@ -6,6 +6,7 @@ body may hold what must not be in a log.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -16,10 +17,13 @@ from starlette.exceptions import HTTPException
 
 from ecomind_query.errors import QueryError
 from ecomind_query.shapes import Fault, Problem
-from ecomind_query.ui.pages import not_found
-from ecomind_receiver.ingest import IngestError
+from ecomind_query.ui.pages import not_found, refused
+from ecomind_receiver.refusals import Refusal, RequestRefused
 
 MEDIA_TYPE = "application/problem+json"
+_BEARER = 'Bearer realm="Ecomind"'
+_PROMPT = 'Basic realm="Ecomind: no user name, an API key with the scope read as password"'
+"""A browser asks its person by itself; a program is told what it should have sent."""
 
 
 def problem(
@@ -48,10 +52,17 @@ def install(app: FastAPI) -> None:
     async def query_error(request: Request, error: QueryError) -> JSONResponse:
         return problem(request, error.status, error.detail)
 
-    @app.exception_handler(IngestError)
-    async def ingest_error(request: Request, error: IngestError) -> JSONResponse:
-        wait = error.retry_after_seconds
-        headers = None if wait is None else {"Retry-After": str(wait)}
+    @app.exception_handler(RequestRefused)
+    async def request_refused(request: Request, error: RequestRefused) -> Response:
+        headers = {}
+        if error.retry_after_seconds is not None:
+            headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+        if error.refusal is Refusal.UNAUTHENTICATED:
+            headers["WWW-Authenticate"] = _PROMPT if _is_page(request) else _BEARER
+        if _is_page(request):
+            page = refused(request, error.http_status, error.message)
+            page.headers.update(headers)
+            return page
         return problem(request, error.http_status, error.message, headers=headers)
 
     @app.exception_handler(RequestValidationError)
@@ -65,10 +76,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        if error.status_code == 404 and _is_page(request):
             return not_found(request)
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, _explained(request, error), headers=headers)
+
+
+def _is_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _message(fault: dict[str, Any]) -> str:

@@ -1,22 +1,21 @@
 """The routes under /v1: a shape checks what comes in, the reader answers.
 
-The reader blocks, so each question runs in a thread. The tenant comes from `tenant_of` alone.
+The reader blocks, so each question runs in a thread. Who asks comes from `callers.py` alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 
 from ecomind_processor.factors import FactorSet
 from ecomind_query import event
+from ecomind_query.callers import API_KEY, Reading, Writing
 from ecomind_query.cursors import call_id
-from ecomind_query.errors import Forbidden
 from ecomind_query.models import CallDetail, Calls, Overview, Totals, Usage
 from ecomind_query.once import Once
 from ecomind_query.parameters import CallsQuery, Days, OverviewQuery, SpansQuery, UsageQuery
@@ -25,33 +24,22 @@ from ecomind_query.shapes import Accepted, Event, Problem, Received, SqlResult, 
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL, Tenant
+from ecomind_receiver.tenants import Reach
 
 Responses = dict[int | str, dict[str, Any]]
+_KEYS: Responses = {
+    401: {"model": Problem, "description": "No API key, or none that is live."},
+    403: {"model": Problem, "description": "The key lacks the scope."},
+}
 _INVALID: Responses = {422: {"model": Problem, "description": "A value can't be used; see detail."}}
 _UNKNOWN: Responses = {404: {"model": Problem, "description": "There is no such call."}}
-_FOREIGN: Responses = {403: {"model": Problem, "description": "Not the caller's organisation."}}
-_BUSY: Responses = {503: {"model": Problem, "description": "Not durable now; see Retry-After."}}
+_BUSY: Responses = {
+    429: {"model": Problem, "description": "Over the quota; see Retry-After."},
+    503: {"model": Problem, "description": "Not durable now; see Retry-After."},
+}
 _REFUSED: Responses = {400: {"model": Problem, "description": "The statement is not possible."}}
 
 
-async def tenant_of(request: Request) -> Tenant:
-    """Who asks. Without keys every caller is the local organisation."""
-    return LOCAL
-
-
-async def loopback_only(request: Request) -> None:
-    """Refuse callers from elsewhere, whatever the listener is bound to."""
-    host = request.client.host if request.client else ""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        raise Forbidden("This answers on the machine itself only; run the ecomind command there.")
-
-
-Caller = Annotated[Tenant, Depends(tenant_of)]
 CallId = Annotated[
     str,
     Path(
@@ -64,7 +52,7 @@ CallId = Annotated[
 
 def api_router(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter:
     """Every route under /v1."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(API_KEY)], responses=_KEYS)
     router.include_router(_figures(reader))
     router.include_router(_calls(reader))
     router.include_router(_ingest(receiver, reader, settings))
@@ -76,11 +64,11 @@ def _figures(reader: Reader) -> APIRouter:
     router = APIRouter(tags=["figures"], responses=_INVALID)
 
     @router.get("/usage", summary="Totals by any mix of dimensions")
-    async def usage(tenant: Caller, query: Annotated[UsageQuery, Query()]) -> Usage:
+    async def usage(reach: Reading, query: Annotated[UsageQuery, Query()]) -> Usage:
         """Calls, tokens, energy, CO2e, water and list price, by group and in total."""
         return await asyncio.to_thread(
             reader.usage,
-            tenant,
+            reach,
             start=query.from_,
             end=query.to,
             group_by=query.group_by,
@@ -88,19 +76,19 @@ def _figures(reader: Reader) -> APIRouter:
         )
 
     @router.get("/today", summary="Totals since 00:00 UTC")
-    async def today(tenant: Caller) -> Totals:
+    async def today(reach: Reading) -> Totals:
         """Totals of the current UTC day until now."""
-        return await asyncio.to_thread(reader.today, tenant)
+        return await asyncio.to_thread(reader.today, reach)
 
     @router.get("/aggregate/daily", summary="Totals by day")
-    async def daily(tenant: Caller, query: Annotated[Days, Query()]) -> Usage:
+    async def daily(reach: Reading, query: Annotated[Days, Query()]) -> Usage:
         """Totals of each UTC day, by default of the last 30; days without calls have zeros."""
-        return await asyncio.to_thread(reader.daily, tenant, start=query.from_, end=query.to)
+        return await asyncio.to_thread(reader.daily, reach, start=query.from_, end=query.to)
 
     @router.get("/overview", summary="What the front page shows")
-    async def overview(tenant: Caller, query: Annotated[OverviewQuery, Query()]) -> Overview:
+    async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:
         """Today against yesterday, the trend, rankings, evidence and what is coming in."""
-        return await asyncio.to_thread(reader.overview, tenant, query.trend_days)
+        return await asyncio.to_thread(reader.overview, reach, query.trend_days)
 
     return router
 
@@ -109,18 +97,18 @@ def _calls(reader: Reader) -> APIRouter:
     router = APIRouter(tags=["calls"], responses=_INVALID)
 
     @router.get("/calls", summary="Single calls, newest first")
-    async def calls(tenant: Caller, query: Annotated[CallsQuery, Query()]) -> Calls:
+    async def calls(reach: Reading, query: Annotated[CallsQuery, Query()]) -> Calls:
         """Calls as they stand after corrections, counted or not, with the reason where not."""
         return await asyncio.to_thread(
-            reader.calls, tenant, cursor=query.cursor, limit=query.limit, filters=query.filters()
+            reader.calls, reach, cursor=query.cursor, limit=query.limit, filters=query.filters()
         )
 
     @router.get(
         "/calls/{id}", summary="One call and how its figures came about", responses=_UNKNOWN
     )
-    async def call(tenant: Caller, id: CallId) -> CallDetail:
+    async def call(reach: Reading, id: CallId) -> CallDetail:
         """The call with its ranges, its coefficients and each formula with the numbers put in."""
-        detail = await asyncio.to_thread(reader.call, tenant, id)
+        detail = await asyncio.to_thread(reader.call, reach, id)
         if detail is None:
             raise HTTPException(404, "There is no call with this id.")
         return detail
@@ -129,46 +117,48 @@ def _calls(reader: Reader) -> APIRouter:
 
 
 def _ingest(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter:
-    router = APIRouter(tags=["ingest"], responses=_INVALID | _FOREIGN | _BUSY)
+    router = APIRouter(tags=["ingest"], responses=_INVALID | _BUSY)
     factors, once = FactorSet.load(), Once()
 
     @router.post("/ingest", status_code=202, summary="Report one call as JSON")
-    async def ingest(tenant: Caller, body: Event) -> Accepted:
+    async def ingest(grant: Writing, body: Event) -> Accepted:
         """The event is durable when the answer comes, and takes the path of every OTLP span.
 
         Repeat it with the same `event_id` as often as you like: it is stored once.
         """
-        now = datetime.now(UTC)
-        event.check(body, tenant, factors, now=now, retention_days=settings.retention_days)
-        identity = event.identify(body)
+        tenant, now = grant.writes(), datetime.now(UTC)
+        event.check(body, factors, now=now, retention_days=settings.retention_days)
+        ignored = event.claims(body, tenant)
+        receiver.ignore_claims("body", len(ignored))
+        identity = event.identify(body, tenant)
         hashes = identity.trace_hash, identity.span_number
         known = body.event_id is not None and await asyncio.to_thread(
-            reader.is_stored, tenant, *hashes
+            reader.is_stored, Reach(*tenant), *hashes
         )
         if not known:
             span = event.to_otlp(body, identity, now)
-            known = await once.write(identity, lambda: receiver.accept(tenant, span, PROTOBUF))
-        return Accepted(id=call_id(*hashes), duplicate=known)
+            known = await once.write(
+                identity, lambda: receiver.accept(tenant, span, PROTOBUF, quotas=grant.quotas)
+            )
+        return Accepted(id=call_id(*hashes), duplicate=known, ignored=ignored)
 
     return router
 
 
 def _tools(reader: Reader) -> APIRouter:
-    router = APIRouter(
-        tags=["tools"], dependencies=[Depends(loopback_only)], responses=_INVALID | _FOREIGN
-    )
+    router = APIRouter(tags=["tools"], responses=_INVALID)
 
     @router.get("/diagnostics/spans", summary="The last spans received and what became of them")
-    async def spans(tenant: Caller, query: Annotated[SpansQuery, Query()]) -> Received:
+    async def spans(reach: Reading, query: Annotated[SpansQuery, Query()]) -> Received:
         """Every span, GenAI or not, with its outcome and why it is not counted."""
-        return await asyncio.to_thread(reader.received, tenant, query.limit)
+        return await asyncio.to_thread(reader.received, reach, query.limit)
 
     @router.post("/sql", summary="One SELECT over your own rows", responses=_REFUSED)
-    async def sql(tenant: Caller, body: SqlStatement) -> SqlResult:
+    async def sql(reach: Reading, body: SqlStatement) -> SqlResult:
         """Reads calls, calls_footprint, usage_hourly, span_outcomes and coefficients.
 
         At most 10,000 rows and ten seconds. Corrections are rows with sign −1: sum `sign`.
         """
-        return await asyncio.to_thread(reader.sql, tenant, body.sql)
+        return await asyncio.to_thread(reader.sql, reach, body.sql)
 
     return router

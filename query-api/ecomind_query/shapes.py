@@ -33,7 +33,9 @@ class Event(Model):
         }
     )
 
-    org_id: Required = Field(description="The organisation; must be the caller's own.")
+    org_id: Name | None = Field(
+        None, description="The organisation; the key decides, another name here is ignored."
+    )
     user_id: Required = Field(description="Who called; stored as a keyed hash only.")
     provider: Required = Field(description="Who serves the model, such as `openai`.")
     model: Required = Field(description="The model that was asked for.")
@@ -49,7 +51,9 @@ class Event(Model):
     timestamp: AwareDatetime | None = Field(
         None, description="When the call started, with a time zone; now if left out."
     )
-    project: Name | None = Field(None, description="The project; must be the caller's own.")
+    project: Name | None = Field(
+        None, description="The project; the key decides, another name here is ignored."
+    )
     team: Name | None = None
     service: Name | None = None
     environment: Name | None = None
@@ -72,6 +76,10 @@ class Accepted(Model):
 
     id: str = Field(description="The id of the call in `/v1/calls/{id}`.")
     duplicate: bool = Field(description="The event was stored before; nothing was added.")
+    ignored: list[str] = Field(
+        default_factory=list,
+        description="Fields that named another organisation or project; the key decides.",
+    )
 
 
 class SqlStatement(Model):

@@ -42,6 +42,7 @@ class Loader:
         self.spans: dict[str, int] = {}  # by outcome
         self.segments = 0
         self.quarantined_records = 0
+        self.ignored_claims = 0  # spans and resources that named another tenant
         self.observe: Callable[[float], None] = lambda seconds: None
         self._spool = spool
         cardinality = Cardinality(store, settings.names_per_day_max)
@@ -104,3 +105,4 @@ class Loader:
             self.quarantined_records += len(job.plan.poison) + len(job.contents.damaged)
             for row in job.outcomes:
                 self.spans[row["outcome"]] = self.spans.get(row["outcome"], 0) + row["spans"]
+                self.ignored_claims += row.get("claims", 0)

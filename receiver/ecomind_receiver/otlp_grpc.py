@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from ecomind_receiver.ingest import PROTOBUF, Ingest, IngestError
-from ecomind_receiver.tenants import LOCAL
-
-log = logging.getLogger("ecomind.otlp")
+from ecomind_receiver.authentication import Door, Grant
+from ecomind_receiver.ingest import PROTOBUF, Ingest
+from ecomind_receiver.refusals import RequestRefused
+from ecomind_receiver.tenants import Scope, foreign_headers
+from ecomind_receiver.tls import Tls
 
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
-async def serve_grpc(ingest: Ingest, address: str, request_max_bytes: int) -> tuple[Any, int]:
+async def serve_grpc(
+    ingest: Ingest, door: Door, address: str, request_max_bytes: int, tls: Tls | None = None
+) -> tuple[Any, int]:
     """Start the server on `host:port`: (server, bound port). Raises OSError if it can't bind."""
 
     async def export(body: bytes, context: Any) -> bytes:
         try:
-            await ingest.accept(LOCAL, body, PROTOBUF, transport="grpc")
-        except IngestError as error:
-            log.warning("refused", extra={"status": error.http_status, "error": error.message})
+            grant = await _admit(ingest, door, context)
+            await ingest.accept(
+                grant.writes(), body, PROTOBUF, quotas=grant.quotas, transport="grpc"
+            )
+        except RequestRefused as error:
             await context.abort(error.refusal.grpc_code, error.message, _retry_info(error))
         return b""
 
@@ -37,7 +42,10 @@ async def serve_grpc(ingest: Ingest, address: str, request_max_bytes: int) -> tu
     handlers = {"Export": grpc.unary_unary_rpc_method_handler(export)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     try:
-        port = server.add_insecure_port(address)
+        if tls:
+            port = server.add_secure_port(address, tls.grpc_credentials())
+        else:
+            port = server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(
             f"The OTLP/gRPC address {address} can't be bound; is its port in use?"
@@ -46,12 +54,23 @@ async def serve_grpc(ingest: Ingest, address: str, request_max_bytes: int) -> tu
     return server, int(port)
 
 
-def _retry_info(error: IngestError) -> tuple[tuple[str, bytes], ...]:
+async def _admit(ingest: Ingest, door: Door, context: Any) -> Grant:
+    metadata = dict(context.invocation_metadata() or ())
+    try:
+        grant = await door.admit(Scope.INGEST, metadata.get("authorization", ""))
+    except RequestRefused as error:
+        ingest.refused("grpc", error)
+        raise
+    ingest.ignore_claims("header", foreign_headers(grant.writes(), metadata))
+    return grant
+
+
+def _retry_info(error: RequestRefused) -> tuple[tuple[str, bytes], ...]:
     if error.retry_after_seconds is None:
         return ()
-    info = error_details_pb2.RetryInfo(
-        retry_delay=duration_pb2.Duration(seconds=error.retry_after_seconds)
-    )
+    delay = duration_pb2.Duration()
+    delay.FromNanoseconds(math.ceil(error.retry_after_seconds * 1e9))
+    info = error_details_pb2.RetryInfo(retry_delay=delay)
     detail = any_pb2.Any()
     detail.Pack(info)
     status = status_pb2.Status(

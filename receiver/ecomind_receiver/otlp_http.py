@@ -1,75 +1,113 @@
 """OTLP/HTTP: `POST /v1/traces`, protobuf and JSON, gzip and deflate.
 
-A bare ASGI application, because a request here is two reads and one reply: a framework would cost
-more than the work. Answers follow the OTLP specification: the same media type as the request, an
-empty response message on success, a `google.rpc.Status` on refusal.
+Who sends is decided from the headers, before the body is read. A page of another origin may send
+with a public key that names this origin, so preflights of known origins are answered. A bare ASGI
+application, because a request here is two reads and one reply: a framework would cost more than the
+work. Answers follow the OTLP specification: the same media type as the request, an empty response
+message on success, a `google.rpc.Status` on refusal.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from google.rpc import status_pb2
 
-from ecomind_receiver.ingest import JSON, PROTOBUF, Ingest, IngestError, Refusal, too_large
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.authentication import Door, Grant
+from ecomind_receiver.ingest import JSON, PROTOBUF, Ingest, too_large
+from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.tenants import Scope as KeyScope
+from ecomind_receiver.tenants import foreign_headers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
 
 log = logging.getLogger("ecomind.otlp")
 
-_RPC_CODES = {400: 3, 413: 8, 415: 3, 503: 14}
 _SUCCESS = {PROTOBUF: b"", JSON: b"{}"}
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
+    (b"access-control-max-age", b"7200"),
+)
 
 
 class OtlpHttp:
     """The ASGI application behind the OTLP/HTTP port."""
 
-    def __init__(self, ingest: Ingest, request_max_bytes: int) -> None:
+    def __init__(self, ingest: Ingest, door: Door, request_max_bytes: int) -> None:
         self._ingest = ingest
+        self._door = door
         self._max_bytes = request_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         if scope["path"] != "/v1/traces":
             await _reply(send, 404, "text/plain", b"Not found. Traces go to POST /v1/traces.\n")
+        elif scope["method"] == "OPTIONS" and "origin" in headers:
+            await self._preflight(headers["origin"], send)
         elif scope["method"] != "POST":
-            await _reply(send, 405, "text/plain", b"Use POST.\n", allow=b"POST")
+            await _reply(send, 405, "text/plain", b"Use POST.\n", (b"allow", b"POST"))
         else:
-            await self._traces(dict(scope["headers"]), receive, send)
+            await self._traces(headers, receive, send)
 
-    async def _traces(self, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
-        media_type = (
-            headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-        )
-        encoding = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
+    async def _preflight(self, origin: str, send: Send) -> None:
+        if self._door.knows_origin(origin):
+            await _reply(send, 204, "text/plain", b"", *_PREFLIGHT, *_for_origin(origin))
+        else:
+            await _reply(send, 403, "text/plain", b"No public key names this origin.\n")
+
+    async def _traces(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        media_type = _media_type(headers)
+        encoding = headers.get("content-encoding", "").strip().lower()
+        shared: tuple[Header, ...] = ()
         try:
-            try:
-                body = await self._read(headers, receive)
-            except IngestError as error:
-                self._ingest.refused("http", error)
-                raise
+            grant = await self._admit(headers)
+            shared = _for_origin(headers["origin"]) if grant.public else ()
+            body = await self._body(headers, receive)
             if body is None:
                 return  # the client went away: nothing was promised
-            await self._ingest.accept(LOCAL, body, media_type, encoding)
-        except IngestError as error:
-            log.warning("refused", extra={"status": error.http_status, "error": error.message})
-            await _refuse(send, media_type, error)
+            await self._ingest.accept(
+                grant.writes(), body, media_type, encoding, quotas=grant.quotas
+            )
+        except RequestRefused as error:
+            await _refuse(send, media_type, error, *shared)
         except Exception:
             log.exception("request failed")
             await _reply(send, 500, "text/plain", b"Internal error; the request was not stored.\n")
         else:
-            await _reply(send, 200, media_type, _SUCCESS[media_type])
+            await _reply(send, 200, media_type, _SUCCESS[media_type], *shared)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-        length = headers.get(b"content-length", b"")
+    async def _admit(self, headers: dict[str, str]) -> Grant:
+        authorization, origin = headers.get("authorization", ""), headers.get("origin", "")
+        try:
+            grant = await self._door.admit(KeyScope.INGEST, authorization, origin)
+        except RequestRefused as error:
+            self._ingest.refused("http", error)
+            raise
+        self._ingest.ignore_claims("header", foreign_headers(grant.writes(), headers))
+        return grant
+
+    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | None:
+        try:
+            return await self._read(headers, receive)
+        except RequestRefused as error:
+            self._ingest.refused("http", error)
+            raise
+
+    async def _read(self, headers: dict[str, str], receive: Receive) -> bytes | None:
+        length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self._max_bytes:
             raise too_large(self._max_bytes)
         chunks: list[bytes] = []
@@ -87,39 +125,40 @@ class OtlpHttp:
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _refuse(send: Send, media_type: str, error: IngestError) -> None:
-    code = _RPC_CODES[error.http_status]
-    retry_after = error.retry_after_seconds
+def _media_type(headers: dict[str, str]) -> str:
+    return headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _for_origin(origin: str) -> tuple[Header, ...]:
+    return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"))
+
+
+async def _refuse(send: Send, media_type: str, error: RequestRefused, *more: Header) -> None:
+    code = error.refusal.grpc_code.value[0]
     if media_type == PROTOBUF:
         body = status_pb2.Status(code=code, message=error.message).SerializeToString()
     else:
         media_type = JSON
         body = json.dumps({"code": code, "message": error.message}).encode()
-    closing = error.refusal is Refusal.TOO_LARGE  # the rest of the body is not worth reading
-    await _reply(
-        send, error.http_status, media_type, body, retry_after=retry_after, closing=closing
-    )
+    if error.retry_after_seconds is not None:
+        wait = str(math.ceil(error.retry_after_seconds)).encode()  # whole seconds, never too few
+        more = (*more, (b"retry-after", wait))
+    if error.refusal is Refusal.UNAUTHENTICATED:
+        more = (*more, (b"www-authenticate", b'Bearer realm="Ecomind"'))
+    if error.refusal in _BODY_UNREAD:
+        more = (*more, (b"connection", b"close"))
+    await _reply(send, error.http_status, media_type, body, *more)
 
 
-async def _reply(
-    send: Send,
-    status: int,
-    media_type: str,
-    body: bytes,
-    *,
-    allow: bytes = b"",
-    retry_after: int | None = None,
-    closing: bool = False,
-) -> None:
+_BODY_UNREAD = (Refusal.UNAUTHENTICATED, Refusal.FORBIDDEN, Refusal.TOO_LARGE)
+"""After these the rest of the body is not worth reading."""
+
+
+async def _reply(send: Send, status: int, media_type: str, body: bytes, *more: Header) -> None:
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
+        *more,
     ]
-    if allow:
-        headers.append((b"allow", allow))
-    if retry_after is not None:
-        headers.append((b"retry-after", str(retry_after).encode()))
-    if closing:
-        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ecomind_processor.factors import FactorSet
+from ecomind_receiver.api_keys import Peppers
+from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.http_server import HttpServer, join_address
 from ecomind_receiver.ingest import Ingest
-from ecomind_receiver.keys import Keys
+from ecomind_receiver.limits import UNLIMITED, Limits, LocalLimits, Quotas
 from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_grpc import serve_grpc
 from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.reconcile import Reconciler
+from ecomind_receiver.redis_limits import RedisLimits
+from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store
 from ecomind_receiver.telemetry import Telemetry
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Scope, Tenant
+from ecomind_receiver.tls import Tls, load
+
+log = logging.getLogger("ecomind.server")
 
 _DRAIN_POLL_SECONDS = 0.02
 _GRPC_GRACE_SECONDS = 5.0
@@ -39,10 +48,15 @@ class Status:
     ready: bool
     spool_error: str
     store_error: str
+    control_error: str | None  # None: no keys are asked for, so there is nothing to read
     spool_bytes: int
     spool_max_bytes: int
     spool_segments: int
     requests: dict[tuple[str, str], int]  # (transport, outcome) → requests
+    refused_keys: dict[str, int]  # why → requests
+    over_quota: dict[str, int]  # whose quota → requests
+    limits_degraded: bool
+    ignored_claims: dict[str, int]  # where another tenant was named → times
     acked_spans: int
     stored_spans: int
     dropped_spans: dict[str, int]
@@ -56,9 +70,12 @@ class Status:
 class Receiver:
     """OTLP listeners, spool, loader and reconcile over one data directory."""
 
+    door: Door
     store: Store
     spool: Spool
     reconciler: Reconciler
+    telemetry: Telemetry
+    tls: Tls | None
     grpc_port = 0
     http_port = 0
 
@@ -66,43 +83,62 @@ class Receiver:
         self.settings = settings
         self.factors = FactorSet.load()
         self._listeners = listeners
-        self._http: HttpServer | None = None
-        self._grpc: Any = None
-        self.telemetry: Telemetry | None = None
+        self._open = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open the store and the spool, then the ports.
+        """Open the door, the store and the spool, then the ports.
 
-        Raises StartError, StoreError, SecretError or OSError, each with a sentence.
+        Raises StartError, StoreError, SecretError, ControlError, TlsError or OSError, each with a
+        sentence.
         """
-        settings = self.settings
-        require_loopback(settings.host)
-        keys = Keys(settings.key_dir, settings.data_dir)
-        self.store = await asyncio.to_thread(Store, settings)
-        self.spool = Spool(settings, keys.spool)
-        catalogue = Catalogue(self.store, self.factors, settings.resolver_cache_entries)
-        self._loader = Loader(settings, self.store, self.spool, keys.spool, catalogue)
-        self.reconciler = Reconciler(settings, self.store, self.spool)
-        self._ingest = Ingest(self.spool, keys, settings.request_max_bytes)
         try:
-            if self._listeners:
-                await self._listen()
-            self.telemetry = Telemetry(settings, self)
+            await self._start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop listening, finish requests in flight, load what was acknowledged, close."""
-        if self._http:
-            await self._http.stop()
-        if self._grpc:
-            await self._grpc.stop(_GRPC_GRACE_SECONDS)
-        await asyncio.to_thread(self._close)
+        await self._open.aclose()
 
-    async def accept(self, tenant: Tenant, body: bytes, media_type: str, encoding: str = "") -> int:
-        """Spans of an ExportTraceServiceRequest, durable on return. Raises IngestError."""
-        return await self._ingest.accept(tenant, body, media_type, encoding)
+    async def _start(self) -> None:
+        settings, on_close = self.settings, self._open.push_async_callback
+        secrets = Secrets(settings)
+        self.tls = load(settings)
+        self.door = await _door(settings, secrets) if self._listeners else OpenDoor(settings)
+        on_close(self.door.close)
+        self._limits = _limits(settings)
+        on_close(self._limits.close)
+        self.store = await asyncio.to_thread(Store, settings)
+        on_close(asyncio.to_thread, self.store.close)
+        several = not isinstance(self.door, OpenDoor)
+        self.spool = Spool(settings, secrets.spool, shared=several)
+        catalogue = Catalogue(self.store, self.factors, settings.resolver_cache_entries)
+        self._loader = Loader(settings, self.store, self.spool, secrets.spool, catalogue)
+        on_close(asyncio.to_thread, self._loader.stop)
+        on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
+        self.reconciler = Reconciler(settings, self.store, self.spool)
+        on_close(asyncio.to_thread, self.reconciler.stop)
+        self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
+        if self._listeners:
+            await self._listen()
+        self.telemetry = Telemetry(settings, self)
+        on_close(asyncio.to_thread, self.telemetry.close)
+
+    async def accept(
+        self,
+        tenant: Tenant,
+        body: bytes,
+        media_type: str,
+        encoding: str = "",
+        quotas: Quotas = UNLIMITED,
+    ) -> int:
+        """Spans of an ExportTraceServiceRequest, durable on return. Raises RequestRefused."""
+        return await self._ingest.accept(tenant, body, media_type, encoding, quotas=quotas)
+
+    def ignore_claims(self, source: str, claims: int) -> None:
+        """Count what named another tenant than the key does."""
+        self._ingest.ignore_claims(source, claims)
 
     async def drain(self) -> None:
         """Return once everything accepted so far is stored and rolled up."""
@@ -121,10 +157,15 @@ class Receiver:
             ready=not spool_error,
             spool_error=spool_error,
             store_error=self._loader.error or self.reconciler.error,
+            control_error=self.door.error if isinstance(self.door, Keyring) else None,
             spool_bytes=self.spool.size_bytes,
             spool_max_bytes=self.settings.spool_max_bytes,
             spool_segments=self.spool.segments,
             requests=dict(self._ingest.requests),
+            refused_keys=dict(self.door.failures),
+            over_quota=dict(self._ingest.over_quota),
+            limits_degraded=self._limits.degraded,
+            ignored_claims={**self._ingest.ignored_claims, "span": self._loader.ignored_claims},
             acked_spans=self._ingest.acked_spans,
             stored_spans=spans.pop("stored", 0),
             dropped_spans=spans,
@@ -141,36 +182,59 @@ class Receiver:
 
     async def _listen(self) -> None:
         settings = self.settings
-        self._http = HttpServer(
-            OtlpHttp(self._ingest, settings.request_max_bytes),
-            settings.host,
-            settings.otlp_http_port,
-        )
-        self.http_port = await self._http.start()
-        self._grpc, self.grpc_port = await serve_grpc(
+        app = OtlpHttp(self._ingest, self.door, settings.request_max_bytes)
+        http = HttpServer(app, settings.host, settings.otlp_http_port, self.tls)
+        self.http_port = await http.start()
+        self._open.push_async_callback(http.stop)
+        server, self.grpc_port = await serve_grpc(
             self._ingest,
+            self.door,
             join_address(settings.host, settings.otlp_grpc_port),
             settings.request_max_bytes,
+            self.tls,
         )
-
-    def _close(self) -> None:
-        self.reconciler.stop()
-        self.spool.close()
-        self._loader.stop()
-        if self.telemetry:
-            self.telemetry.close()
-        self.store.close()
+        self._open.push_async_callback(server.stop, _GRPC_GRACE_SECONDS)
 
 
-def require_loopback(host: str) -> None:
-    """Without keys whoever reaches a port is the local organisation: refuse other addresses."""
-    try:
-        allowed = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        allowed = host == "localhost"
-    if not allowed:
+async def _door(settings: Settings, secrets: Secrets) -> Door:
+    local = is_loopback(settings.host)
+    if settings.auth == "auto" and local:
+        return OpenDoor(settings)
+    keyring = await open_keyring(settings, secrets)
+    if not local and not keyring.has(Scope.INGEST):
+        await keyring.close()
         raise StartError(
-            f"Ecomind has no API keys yet, so it binds loopback only; {host} would let anyone in."
-            " Set ECOMIND_HOST to 127.0.0.1; put an authenticating proxy in front if others must"
-            " reach it."
+            f"Ecomind listens beyond loopback ({settings.host}) only with API keys, and there is"
+            " none that may send. Make one with `ecomind seed` or `ecomind keys create`, or set"
+            " ECOMIND_HOST to 127.0.0.1."
         )
+    if not local and settings.tls_cert_file is None:
+        log.warning("keys travel unencrypted: set ECOMIND_TLS_CERT_FILE, or end TLS in front")
+    return keyring
+
+
+async def open_keyring(settings: Settings, secrets: Secrets) -> Keyring:
+    """The keys of the control store, which is made or migrated first. Raises ControlError."""
+    store = await asyncio.to_thread(ControlStore, default_url(settings))
+    keyring = Keyring(store, Peppers(secrets.peppers), settings)
+    try:
+        await asyncio.to_thread(store.migrate)
+        await keyring.open()
+    except BaseException:
+        await keyring.close()
+        raise
+    return keyring
+
+
+def _limits(settings: Settings) -> Limits:
+    if settings.redis_url is None:
+        return LocalLimits(share=1 / settings.receivers)
+    return RedisLimits(settings.redis_url.get_secret_value(), settings.receivers)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listener on the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -15,7 +15,10 @@ import queue
 import secrets
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ecomind_receiver import segment
 from ecomind_receiver.plan import sync_directory
 from ecomind_receiver.settings import Settings
+from ecomind_receiver.shares import Shares
 from ecomind_receiver.store import describe
 from ecomind_receiver.tenants import Tenant
 
@@ -48,9 +52,11 @@ class Sealed(NamedTuple):
     path: Path
     spans: int
     size_bytes: int
+    held: Mapping[str, int] = MappingProxyType({})  # organisation → bytes, as far as is known
 
 
 class _Pending(NamedTuple):
+    org_id: str
     parts: list[bytes]
     size_bytes: int
     spans: int
@@ -87,13 +93,16 @@ def varint(number: int) -> bytes:
 class Spool:
     """The spool directory, its one writer thread and the queue of sealed segments."""
 
-    def __init__(self, settings: Settings, spool_key: bytes) -> None:
+    def __init__(self, settings: Settings, spool_key: bytes, *, shared: bool = False) -> None:
+        """`shared`: several organisations use it, and none may fill it for the others."""
+        self._shared = shared
         self.directory = settings.data_dir / "spool"
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.sealed: queue.SimpleQueue[Sealed | None] = queue.SimpleQueue()
         self.error = ""
-        self.size_bytes = 0
         self.segments = 0
+        self._sealed_bytes = 0
+        self._shares = Shares(settings.spool_max_bytes)
         self._settings = settings
         self._key = spool_key
         self._wake = threading.Condition()
@@ -106,16 +115,25 @@ class Spool:
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
-    async def append(self, record: list[bytes], spans: int, *, json: bool) -> None:
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in segments that are not stored yet, the open one included."""
+        opened = self._open
+        return self._sealed_bytes + (opened.size if opened else 0)
+
+    async def append(self, org_id: str, record: list[bytes], spans: int, *, json: bool) -> None:
         """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
-        size = sum(map(len, record))
-        if self.size_bytes + size > self._settings.spool_max_bytes:
+        size, held = sum(map(len, record)), self.size_bytes
+        if held + size > self._settings.spool_max_bytes:
             raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
+        if self._shared and not self._shares.admits(org_id, size, held):
+            raise SpoolFull("the spool is nearly full, and most of it is this organisation's")
         loop = asyncio.get_running_loop()
-        pending = _Pending(record, size, spans, json, loop, loop.create_future())
+        pending = _Pending(org_id, record, size, spans, json, loop, loop.create_future())
         with self._wake:
             if self._closing:
                 raise SpoolFull("the receiver is stopping")
+            self._shares.hold(org_id, size)
             self._pending.append(pending)
             self._wake.notify()
         await pending.done
@@ -144,8 +162,9 @@ class Spool:
     def loaded(self, item: Sealed) -> None:
         """The loader has stored this segment: destroy it."""
         segment.shred(item.path)
+        self._shares.release(item.held)
         with self._wake:
-            self.size_bytes -= item.size_bytes
+            self._sealed_bytes -= item.size_bytes
             self.segments -= 1
 
     def close(self) -> None:
@@ -170,7 +189,7 @@ class Spool:
 
     def _hand_over(self, item: Sealed) -> None:
         with self._wake:
-            self.size_bytes += item.size_bytes
+            self._sealed_bytes += item.size_bytes
             self.segments += 1
         self.sealed.put(item)
 
@@ -203,6 +222,7 @@ class Spool:
         except Exception as error:  # whatever it is, the thread goes on and every waiter is told
             self.error = f"{self.directory} can't be written: {describe(error)}"
             self._seal()
+            self._shares.release(_by_org(batch))
             _resolve(batch, SpoolFull(self.error))
         else:
             _resolve(batch, None)
@@ -214,7 +234,7 @@ class Spool:
         with contextlib.suppress(OSError):  # what is synced stays; the rest was never promised
             current.close()
         if current.chunks:
-            self._hand_over(Sealed(current.path, current.spans, current.size))
+            self._hand_over(Sealed(current.path, current.spans, current.size, current.held))
         else:
             with contextlib.suppress(OSError):
                 current.path.unlink()
@@ -234,6 +254,7 @@ class _OpenSegment:
         self.size = self._synced_size = 0
         self.chunks = 0
         self.spans = 0
+        self.held: Counter[str] = Counter()
         self._reserved = 0
         self._opened = time.monotonic()
         try:
@@ -257,6 +278,7 @@ class _OpenSegment:
         self._synced_size = self.size
         self.chunks += 1
         self.spans += spans
+        self.held.update(_by_org(batch))
 
     def due(self, settings: Settings) -> bool:
         """Whether it is full or old enough to be sealed."""
@@ -287,6 +309,13 @@ class _OpenSegment:
             written = os.pwrite(self._file, view, self.size)
             self.size += written
             view = view[written:]
+
+
+def _by_org(batch: list[_Pending]) -> Counter[str]:
+    held: Counter[str] = Counter()
+    for pending in batch:
+        held[pending.org_id] += pending.size_bytes
+    return held
 
 
 def _resolve(batch: list[_Pending], error: Exception | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -121,6 +121,10 @@ def _loader_spans(status: Status) -> Iterable[Observation]:
         yield Observation(count, {names.ECOMIND_SPAN_OUTCOME: outcome})
 
 
+def _by(attribute: str, counts: Mapping[str, int]) -> list[Observation]:
+    return [Observation(count, {attribute: value}) for value, count in counts.items()]
+
+
 _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_RECEIVER_REQUESTS: _requests,
     names.ECOMIND_RECEIVER_SPANS: lambda status: [
@@ -132,6 +136,12 @@ _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_LOADER_LAG: lambda status: [Observation(status.load_lag_seconds)],
     names.ECOMIND_RECONCILE_CORRECTIONS: lambda status: [Observation(status.corrections)],
     names.ECOMIND_QUARANTINE_RECORDS: lambda status: [Observation(status.quarantined_records)],
+    names.ECOMIND_TENANT_CLAIMS: lambda status: _by(
+        names.ECOMIND_CLAIM_SOURCE, status.ignored_claims
+    ),
+    names.ECOMIND_KEY_REFUSALS: lambda status: _by(names.ECOMIND_KEY_REFUSAL, status.refused_keys),
+    names.ECOMIND_QUOTA_REFUSALS: lambda status: _by(names.ECOMIND_QUOTA_LEVEL, status.over_quota),
+    names.ECOMIND_QUOTA_DEGRADED: lambda status: [Observation(int(status.limits_degraded))],
 }
 
 

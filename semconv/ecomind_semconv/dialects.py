@@ -87,7 +87,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "measured_energy": ("ecomind.measured.energy",),
     "time_to_first": ("gen_ai.response.time_to_first_chunk",),
     "response_id": ("gen_ai.response.id", "ai.response.id", "llm.response.id"),
-    "user": ("user.id", "enduser.id"),
+    "user": ("user.id", "enduser.id", "app.installation.id", "installation.id"),
     "session": (
         "gen_ai.conversation.id",
         "session.id",
@@ -106,6 +106,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "team": ("ecomind.team",),
     "error": ("error.type",),
+    "claimed_org": ("ecomind.org",),
+    "claimed_project": ("ecomind.project",),
 }
 """Field → attribute keys of a span, most trusted first."""
 
@@ -113,6 +115,8 @@ RESOURCE_FIELDS: dict[str, tuple[str, ...]] = {
     "team": ("ecomind.team", "service.namespace"),
     "service": ("service.name",),
     "environment": ("deployment.environment.name", "deployment.environment"),
+    "claimed_org": ("ecomind.org",),
+    "claimed_project": ("ecomind.project",),
 }
 """Field → attribute keys of a resource, most trusted first."""
 

@@ -16,6 +16,10 @@ SCHEMA_URL: Final = "https://ecomind.dev/schemas/0.1.0"
 
 ECOMIND_TEAM: Final = "ecomind.team"
 """string. The team that a call is attributed to."""
+ECOMIND_ORG: Final = "ecomind.org"
+"""string. Ignored; the organisation comes from the API key."""
+ECOMIND_PROJECT: Final = "ecomind.project"
+"""string. Ignored; the project comes from the API key."""
 ECOMIND_INFERENCE_REGION: Final = "ecomind.inference.region"
 """string. Where the model runs, as a cloud region, an ISO country or a grid zone."""
 ECOMIND_MEASURED_ENERGY: Final = "ecomind.measured.energy"
@@ -74,6 +78,12 @@ ECOMIND_REQUEST_OUTCOME: Final = "ecomind.request.outcome"
 """string. What became of an OTLP request."""
 ECOMIND_SPAN_OUTCOME: Final = "ecomind.span.outcome"
 """string. What became of a span at this step."""
+ECOMIND_CLAIM_SOURCE: Final = "ecomind.claim.source"
+"""string. Where another tenant than the key's was named."""
+ECOMIND_KEY_REFUSAL: Final = "ecomind.key.refusal"
+"""string. Why a request was not let in."""
+ECOMIND_QUOTA_LEVEL: Final = "ecomind.quota.level"
+"""string. Whose quota was used up."""
 
 # Names of other registries that ours refer to.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -174,11 +184,46 @@ class EcomindSpanOutcome(StrEnum):
     """Set aside with its record, which the engine could not decode."""
 
 
+class EcomindClaimSource(StrEnum):
+    """Values of `ecomind.claim.source`. Where another tenant than the key's was named."""
+
+    HEADER = "header"
+    """A header of the request."""
+    BODY = "body"
+    """The body of a JSON event."""
+    SPAN = "span"
+    """A span or its resource."""
+
+
+class EcomindKeyRefusal(StrEnum):
+    """Values of `ecomind.key.refusal`. Why a request was not let in."""
+
+    MISSING = "missing"
+    """No key was sent."""
+    UNKNOWN = "unknown"
+    """The key is unknown, revoked or expired."""
+    SCOPE = "scope"
+    """The key lacks the scope."""
+    ORIGIN = "origin"
+    """A public key was sent from an origin that it does not name."""
+
+
+class EcomindQuotaLevel(StrEnum):
+    """Values of `ecomind.quota.level`. Whose quota was used up."""
+
+    ORG = "org"
+    """The quota of the organisation."""
+    KEY = "key"
+    """The quota of the API key."""
+
+
 ECOMIND_CONTEXT_ATTRIBUTES: Final = (
     ECOMIND_TEAM,
     ECOMIND_INFERENCE_REGION,
     ECOMIND_MEASURED_ENERGY,
     USER_ID,
+    ECOMIND_ORG,
+    ECOMIND_PROJECT,
 )
 """What an application may say about a GenAI call; read by Ecomind."""
 
@@ -357,6 +402,46 @@ ECOMIND_QUARANTINE_RECORDS: Final = Metric(
 )
 """Records set aside because the engine could not decode them. Unit: {record}."""
 
+ECOMIND_TENANT_CLAIMS: Final = Metric(
+    name="ecomind.tenant.claims",
+    instrument="counter",
+    unit="{claim}",
+    value_type="int",
+    brief="Organisations and projects named otherwise than by the API key; all ignored.",
+    attributes=(ECOMIND_CLAIM_SOURCE,),
+)
+"""Organisations and projects named otherwise than by the API key; all ignored. Unit: {claim}."""
+
+ECOMIND_KEY_REFUSALS: Final = Metric(
+    name="ecomind.key.refusals",
+    instrument="counter",
+    unit="{request}",
+    value_type="int",
+    brief="Requests that were not let in.",
+    attributes=(ECOMIND_KEY_REFUSAL,),
+)
+"""Requests that were not let in. Unit: {request}."""
+
+ECOMIND_QUOTA_REFUSALS: Final = Metric(
+    name="ecomind.quota.refusals",
+    instrument="counter",
+    unit="{request}",
+    value_type="int",
+    brief="Requests turned away because a quota was used up.",
+    attributes=(ECOMIND_QUOTA_LEVEL,),
+)
+"""Requests turned away because a quota was used up. Unit: {request}."""
+
+ECOMIND_QUOTA_DEGRADED: Final = Metric(
+    name="ecomind.quota.degraded",
+    instrument="gauge",
+    unit="1",
+    value_type="int",
+    brief="1 while Redis is away and this receiver takes only its own share of every quota; else 0.",
+    attributes=(),
+)
+"""1 while Redis is away and this receiver takes only its own share of every quota; else 0. Unit: 1."""
+
 METRICS: Final = (
     ECOMIND_ENERGY_USAGE,
     ECOMIND_CO2E_EMISSION,
@@ -370,5 +455,9 @@ METRICS: Final = (
     ECOMIND_LOADER_DURATION,
     ECOMIND_RECONCILE_CORRECTIONS,
     ECOMIND_QUARANTINE_RECORDS,
+    ECOMIND_TENANT_CLAIMS,
+    ECOMIND_KEY_REFUSALS,
+    ECOMIND_QUOTA_REFUSALS,
+    ECOMIND_QUOTA_DEGRADED,
 )
 """Every metric of the registry."""

@@ -8,7 +8,8 @@ import pytest
 from support.otlp import CHAT, json_request, protobuf
 from support.receiver import Running
 
-from ecomind_receiver.ingest import JSON, PROTOBUF, IngestError
+from ecomind_receiver.ingest import JSON, PROTOBUF
+from ecomind_receiver.refusals import RequestRefused
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.telemetry import prometheus_text
 from ecomind_receiver.tenants import LOCAL
@@ -276,7 +277,7 @@ def test_what_is_refused(
 ) -> None:
     async def scenario() -> int:
         async with running(request_max_bytes=4096) as receiver:
-            with pytest.raises(IngestError) as refused:
+            with pytest.raises(RequestRefused) as refused:
                 await receiver.accept(LOCAL, body, media_type, encoding)
             return refused.value.http_status
 
@@ -318,7 +319,7 @@ def test_json_that_only_the_engine_refuses_is_quarantined(running: Running) -> N
     async def scenario() -> tuple[int, dict[str, int]]:
         async with running() as receiver:
             await asyncio.gather(*(receiver.accept(LOCAL, body, JSON) for body in (good, bad)))
-            with pytest.raises(IngestError, match=r"(?i)utf-8"):
+            with pytest.raises(RequestRefused, match=r"(?i)utf-8"):
                 await receiver.accept(LOCAL, good.replace(b"gpt-4o", b"gpt\xff"), JSON)
             await receiver.drain()
             return len(calls(receiver)), receiver.status().dropped_spans

@@ -27,7 +27,7 @@ def spooled(settings: Settings, bodies: list[bytes]) -> Path:
     async def append() -> None:
         spool = Spool(settings, KEY)
         for body in bodies:
-            await spool.append(record(body), 1, json=False)
+            await spool.append("org_a", record(body), 1, json=False)
         spool.close()
 
     asyncio.run(append())
@@ -121,12 +121,12 @@ def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:
     async def fill() -> None:
         spool = Spool(settings.model_copy(update={"spool_max_bytes": 1000}), KEY)
         try:
-            await spool.append(record(b"x" * 500), 1, json=False)
+            await spool.append("org_a", record(b"x" * 500), 1, json=False)
             spool.seal()
             while spool.sealed.empty():
                 await asyncio.sleep(0.001)
             with pytest.raises(SpoolFull, match="ECOMIND_SPOOL_MAX_BYTES"):
-                await spool.append(record(b"x" * 500), 1, json=False)
+                await spool.append("org_a", record(b"x" * 500), 1, json=False)
         finally:
             spool.close()
 
@@ -139,13 +139,13 @@ def test_a_disk_that_refuses_ends_the_segment_and_the_next_write_recovers(
     async def write() -> None:
         spool = Spool(settings, KEY)
         try:
-            await spool.append(record(b"before"), 1, json=False)
+            await spool.append("org_a", record(b"before"), 1, json=False)
             with monkeypatch.context() as patched:
                 patched.setattr(os, "fdatasync", _no_space)
                 with pytest.raises(SpoolFull, match="No space left"):
-                    await spool.append(record(b"refused"), 1, json=False)
+                    await spool.append("org_a", record(b"refused"), 1, json=False)
                 assert "No space left" in spool.error
-            await spool.append(record(b"after"), 1, json=False)
+            await spool.append("org_a", record(b"after"), 1, json=False)
             assert spool.error == ""
         finally:
             spool.close()

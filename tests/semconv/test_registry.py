@@ -51,6 +51,10 @@ def test_every_metric_states_its_unit() -> None:
         "ecomind.loader.duration": "s",
         "ecomind.reconcile.corrections": "{call}",
         "ecomind.quarantine.records": "{record}",
+        "ecomind.tenant.claims": "{claim}",
+        "ecomind.key.refusals": "{request}",
+        "ecomind.quota.refusals": "{request}",
+        "ecomind.quota.degraded": "1",
     }
 
 

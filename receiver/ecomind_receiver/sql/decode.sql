@@ -20,6 +20,12 @@ toLowCardinality(substringUTF8(arrayFirst(value -> value != '', [
 {%- for key in resource_fields[field] %}resource_texts[indexOf(resource_keys, {{ literal(key) }})]{{ ', ' if not loop.last }}{% endfor -%}
 ]), 1, {{ max_name_length }}))
 {%- endmacro %}
+{% macro claim(field, own) -%} (has(fields, {{ number[field] }}) AND {{ text(field) }} != {{ own }}) {%- endmacro %}
+{% macro resource_claim(field, own) -%}
+arrayExists(value -> value != '' AND value != {{ own }}, [
+{%- for key in resource_fields[field] %}resource_texts[indexOf(resource_keys, {{ literal(key) }})]{{ ', ' if not loop.last }}{% endfor -%}
+])
+{%- endmacro %}
 {% macro tokens(column) -%} if({{ column }} BETWEEN 0 AND {{ max_tokens }}, {{ column }}, NULL) {%- endmacro %}
 
 INSERT INTO {{ staging }}
@@ -60,6 +66,7 @@ SELECT
     if(response_hash = 0, 0, cityHash64(cityHash64(org_id), response_hash)) AS twin_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,
     measured_mj IS NOT NULL AS measured,
+    claims,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM
 (
@@ -85,7 +92,7 @@ FROM
         FROM
         (
             SELECT
-                org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, scope,
+                org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope,
                 trace_id, span_id, start_ns, end_ns, status_code,
                 hasAny(fields, {{ genai_numbers }}) AS genai,
                 {{ name('team') }} AS span_team,
@@ -106,7 +113,8 @@ FROM
                 {{ int('cache_write_tokens') }} AS raw_cache_write,
                 {{ int('reasoning_tokens') }} AS raw_reasoning,
                 {{ float('measured_energy') }} AS measured,
-                {{ float('time_to_first') }} AS time_to_first
+                {{ float('time_to_first') }} AS time_to_first,
+                {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
             FROM
             (
                 SELECT * EXCEPT (found),
@@ -120,11 +128,11 @@ FROM
                                keys, texts, ints, doubles, arrayEnumerate(keys)))) AS found
                     FROM
                     (
-                        SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, scope,
+                        SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope,
                                {{ span_columns }}
                         FROM
                         (
-                            SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team,
+                            SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
                                    toLowCardinality(substringUTF8(scope_spans.scope.name, 1, {{ max_name_length }})) AS scope,
                                    scope_spans.spans AS spans
                             FROM
@@ -132,7 +140,8 @@ FROM
                                 SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
                                        {{ resource('team') }} AS resource_team,
                                        {{ resource('service') }} AS service,
-                                       {{ resource('environment') }} AS environment
+                                       {{ resource('environment') }} AS environment,
+                                       {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
                                 FROM
                                 (
                                     SELECT org_id, project_id, received_ns, key_low, key_high, {{ scope_spans }} AS scopes,

@@ -1,6 +1,7 @@
--- The last spans of a segment and why each counted or not.
+-- The last spans that each organisation has in a segment, and why each counted or not.
 INSERT INTO recent_spans
-SELECT s.received_at, {{ segment_id }}, org_id, s.trace_id, s.span_id, service, scope,
+    (received_at, segment_id, org_id, project_id, trace_id, span_id, service, scope, model, outcome, reason)
+SELECT s.received_at, {{ segment_id }}, org_id, project_id, s.trace_id, s.span_id, service, scope,
        if(response_model != '', response_model, request_model) AS model,
        if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'resent'), 'resent', s.outcome) AS verdict,
        if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'duplicate'), 'duplicate', s.reason)
@@ -8,6 +9,6 @@ FROM
 (
     SELECT * FROM {{ staging }}
     WHERE length(trace_id) = 16 AND length(span_id) = 8
-    ORDER BY row DESC LIMIT 100
+    ORDER BY row DESC LIMIT 100 BY org_id
 ) AS s
 SETTINGS insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0

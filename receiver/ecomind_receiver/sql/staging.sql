@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS {{ staging }}
     input_tokens UInt32, cache_read_tokens UInt32, cache_write_tokens UInt32, output_tokens UInt32,
     reasoning_tokens UInt32, measured_energy_mj UInt64,
     usage_quality LowCardinality(String), outcome LowCardinality(String), reason LowCardinality(String),
-    received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, span_key UInt64, twin_key UInt64, name_key UInt64, measured UInt8, row UInt64
+    received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, span_key UInt64, twin_key UInt64, name_key UInt64, measured UInt8, claims UInt8, row UInt64
 )
 ENGINE = Memory;
 

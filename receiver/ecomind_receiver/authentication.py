@@ -1,0 +1,293 @@
+"""From a request's headers to who asks: the one place where a tenant is found out.
+
+Every live key is in memory, so a request costs one HMAC and no query. The copy is read again when
+the control store says that it has changed (asked twice a second, or announced through Redis) and
+at least once a minute whatever was announced; a key that fails is looked for once more in a fresh
+copy, so a new key works at once. An unknown id takes the path of a known one with a wrong secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+from ecomind_receiver import api_keys
+from ecomind_receiver.api_keys import Peppers
+from ecomind_receiver.control.keys import KeyRecord
+from ecomind_receiver.control.snapshot import Snapshot, read_snapshot, touch
+from ecomind_receiver.control.store import ControlError, ControlStore
+from ecomind_receiver.limits import UNLIMITED, Quota, Quotas
+from ecomind_receiver.notices import Notices
+from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.tenants import ANYONE, LOCAL, Caller, Scope, Tenant
+
+log = logging.getLogger("ecomind.keys")
+
+_POLL_SECONDS = 0.5
+_LOOK_AGAIN_SECONDS = 0.05
+_TOUCH_SECONDS = 60.0
+_CHALLENGE = "Send a header `Authorization: Bearer` with an API key."
+
+
+class Grant(NamedTuple):
+    """Who asks, where what they send is stored, and what limits it."""
+
+    caller: Caller
+    tenant: Tenant | None
+    quotas: Quotas = UNLIMITED
+    public: bool = False
+
+    def writes(self) -> Tenant:
+        """Where calls are stored. Only keys with a project have the scope that leads here."""
+        assert self.tenant, "a key without a project has no ingest scope"
+        return self.tenant
+
+
+class Door(Protocol):
+    """Decides who may come in."""
+
+    error: str
+    failures: dict[str, int]
+
+    async def admit(self, scope: Scope, authorization: str, origin: str = "") -> Grant:
+        """Who asks, if they have the scope. Raises RequestRefused."""
+
+    def knows_origin(self, origin: str) -> bool:
+        """Whether a page of this origin may send with some public key."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
+class OpenDoor:
+    """Lets everyone in as the local organisation: only ever behind a loopback address."""
+
+    error = ""
+
+    def __init__(self, settings: Settings) -> None:
+        self.failures: dict[str, int] = {}
+        self._grant = Grant(ANYONE, LOCAL, Quotas(org=default_quota(settings)))
+
+    async def admit(self, scope: Scope, authorization: str, origin: str = "") -> Grant:
+        """The local organisation, whatever is asked. Raises RequestRefused for `admin`."""
+        if scope not in ANYONE.scopes:
+            raise RequestRefused(Refusal.FORBIDDEN, "This needs a key; set ECOMIND_AUTH=keys.")
+        return self._grant
+
+    def knows_origin(self, origin: str) -> bool:
+        """No page of another origin may send without a key."""
+        return False
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Entry(NamedTuple):
+    record: KeyRecord
+    grant: Grant
+
+
+class Keyring:
+    """The live keys of a control store, kept fresh in the background."""
+
+    def __init__(
+        self,
+        store: ControlStore,
+        peppers: Peppers,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.error = ""
+        self.failures: dict[str, int] = {}
+        self._store = store
+        self._peppers = peppers
+        self._settings = settings
+        self._clock = clock
+        self._refresh_seconds = settings.key_refresh_seconds
+        self._decoy = secrets.token_bytes(32)
+        self._entries: dict[str, _Entry] = {}
+        self._origins: frozenset[str] = frozenset()
+        self._number = -1
+        self._read_at = self._asked_at = -float("inf")
+        self._touched_at = time.monotonic()
+        self._used: dict[str, datetime] = {}
+        self._reading, self._asking = asyncio.Lock(), asyncio.Lock()
+        self._notices = _notices(settings)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Read every key, then keep reading in the background. Raises ControlError."""
+        await self._read()
+        self._tasks.append(asyncio.create_task(self._watch(), name="keys-watch"))
+        if self._notices:
+            self._tasks.append(
+                asyncio.create_task(self._notices.run(self.refresh), name="keys-notices")
+            )
+
+    async def close(self) -> None:
+        """Stop reading, note when keys were last used, let go of the store."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._touch()
+        await asyncio.to_thread(self._store.close)
+
+    def has(self, scope: Scope) -> bool:
+        """Whether any live key has the scope."""
+        return any(scope in entry.record.scopes for entry in self._entries.values())
+
+    def knows_origin(self, origin: str) -> bool:
+        """Whether a page of this origin may send with some public key."""
+        return origin in self._origins
+
+    async def admit(self, scope: Scope, authorization: str, origin: str = "") -> Grant:
+        """Who asks, if their key is live and has the scope. Raises RequestRefused."""
+        if not authorization:
+            raise self._refused("missing", Refusal.UNAUTHENTICATED, f"No API key. {_CHALLENGE}")
+        text = credential(authorization)
+        entry = self._find(text)
+        if entry is None and await self._may_be_new():
+            entry = self._find(text)
+        if entry is None:
+            sentence = f"The API key is unknown, revoked or expired. {_CHALLENGE}"
+            raise self._refused("unknown", Refusal.UNAUTHENTICATED, sentence)
+        if scope not in entry.record.scopes:
+            sentence = f"The key {entry.record.id} lacks the scope {scope}."
+            raise self._refused("scope", Refusal.FORBIDDEN, sentence)
+        if entry.record.public and origin not in entry.record.origins:
+            sentence = f"The public key {entry.record.id} is not for this origin."
+            raise self._refused("origin", Refusal.FORBIDDEN, sentence)
+        self._used[entry.record.id] = self._clock()
+        return entry.grant
+
+    async def refresh(self) -> None:
+        """Read the keys again if the control store has changed, or if it is time."""
+        async with self._reading:  # one after the other: an older copy never replaces a newer one
+            try:
+                number = await asyncio.to_thread(self._store.changes)
+                if number != self._number or self._age_seconds() >= self._refresh_seconds:
+                    await self._read()
+                self.error = ""
+            except ControlError as error:
+                if not self.error:
+                    log.error("keys can't be read", extra={"error": str(error)})
+                self.error = f"The keys in use are {self._age_seconds():.0f} s old: {error}"
+
+    def _age_seconds(self) -> float:
+        return time.monotonic() - self._read_at
+
+    def _find(self, text: str) -> _Entry | None:
+        key = api_keys.parse(text)
+        entry = self._entries.get(key.id) if key else None
+        version = entry.record.pepper_version if entry else self._peppers.current
+        wanted = entry.record.digest if entry else self._decoy
+        same = hmac.compare_digest(self._peppers.digest(text, version), wanted)
+        if entry is None or not same:
+            return None
+        expires_at = entry.record.expires_at
+        return None if expires_at and expires_at <= self._clock() else entry
+
+    async def _may_be_new(self) -> bool:
+        """Whether another look is worth while; asks the store seldom, however many keys fail."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at < _LOOK_AGAIN_SECONDS:
+                return True  # what another request has just read
+            self._asked_at = time.monotonic()
+            before = self._number
+            await self.refresh()
+            return self._number != before
+
+    async def _read(self) -> None:
+        snapshot = await asyncio.to_thread(
+            read_snapshot, self._store, self._clock(), self._settings.quota_burst_seconds
+        )
+        self._entries = {
+            key: self._entry(record, snapshot) for key, record in snapshot.keys.items()
+        }
+        self._origins = frozenset(
+            origin for record in snapshot.keys.values() for origin in record.origins
+        )
+        self._number, self._read_at = snapshot.number, time.monotonic()
+        unreadable = sum(
+            not self._peppers.knows(record.pepper_version) for record in snapshot.keys.values()
+        )
+        if unreadable:
+            log.warning(
+                "keys made with a pepper that is not configured", extra={"keys": unreadable}
+            )
+
+    def _entry(self, record: KeyRecord, snapshot: Snapshot) -> _Entry:
+        caller = Caller(record.org_id, record.project_id, record.id, record.scopes)
+        tenant = Tenant(record.org_id, record.project_id) if record.project_id else None
+        org = snapshot.quotas.get(record.org_id) or default_quota(self._settings)
+        quotas = Quotas(record.id, org, _quota(record.spans_per_second, self._settings))
+        return _Entry(record, Grant(caller, tenant, quotas, record.public))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            announced = self._notices is not None and self._notices.live
+            if not announced or self._age_seconds() >= self._refresh_seconds:
+                await self.refresh()
+            if time.monotonic() - self._touched_at >= _TOUCH_SECONDS:
+                await self._touch()
+
+    async def _touch(self) -> None:
+        used, self._used = self._used, {}
+        self._touched_at = time.monotonic()
+        if not used:
+            return
+
+        def write() -> None:
+            with self._store.begin() as transaction:
+                touch(transaction, used)
+
+        try:
+            await asyncio.to_thread(write)
+        except ControlError as error:
+            self._used = used | self._used
+            log.warning("last use of keys not noted", extra={"error": str(error)})
+
+    def _refused(self, reason: str, refusal: Refusal, sentence: str) -> RequestRefused:
+        self.failures[reason] = self.failures.get(reason, 0) + 1
+        return RequestRefused(refusal, sentence)
+
+
+def credential(authorization: str) -> str:
+    """The key in an Authorization header: a bearer token, or the password of a basic one."""
+    scheme, _, value = authorization.partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer":
+        return value
+    if scheme.lower() == "basic":
+        with contextlib.suppress(binascii.Error, ValueError):
+            return base64.b64decode(value, validate=True).decode("latin-1").partition(":")[2]
+    return ""
+
+
+def default_quota(settings: Settings) -> Quota | None:
+    """The quota of an organisation that has none of its own."""
+    return _quota(settings.quota_spans_per_second or None, settings)
+
+
+def _quota(spans_per_second: float | None, settings: Settings) -> Quota | None:
+    if spans_per_second is None:
+        return None
+    return Quota(spans_per_second, spans_per_second * settings.quota_burst_seconds)
+
+
+def _notices(settings: Settings) -> Notices | None:
+    return Notices(settings.redis_url.get_secret_value()) if settings.redis_url else None

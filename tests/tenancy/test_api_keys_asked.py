@@ -1,0 +1,126 @@
+"""The API and the page of a server that asks for keys."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from support.receiver import Running
+from tenancy.office import Office, bearer, counts
+
+from ecomind_query.app import create_app
+from ecomind_receiver.server import Receiver
+from ecomind_receiver.tenants import Scope
+
+EVENT: dict[str, Any] = {
+    "user_id": "alice", "provider": "openai", "model": "gpt-4o",
+    "tokens_in": 100, "tokens_out": 50, "region": "FR",
+}  # fmt: skip
+
+
+async def ask(
+    app: FastAPI, method: str, path: str, text: str | None = None, **options: Any
+) -> httpx.Response:
+    headers = {**options.pop("headers", {}), **(bearer(text) if text else {})}
+    transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ecomind.example") as http:
+        return await http.request(method, path, headers=headers, **options)
+
+
+def app_of(receiver: Receiver) -> FastAPI:
+    return create_app(receiver, receiver.settings)
+
+
+def test_an_event_goes_where_its_key_says(office: Office, running: Running) -> None:
+    _, text = office.key("org_a", "web")
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            event = EVENT | {"org_id": "org_b", "project": "batch"}
+            sent = await ask(app, "POST", "/v1/ingest", text, json=event)
+            assert (sent.status_code, sent.json()["ignored"]) == (202, ["org_id", "project"])
+            await receiver.drain()
+            usage = await ask(app, "GET", "/v1/usage?group_by=project", text)
+            assert [row["group"] for row in usage.json()["rows"]] == [{"project": "web"}]
+            metrics = (await ask(app, "GET", "/metrics")).text
+            assert counts(metrics, "ecomind_tenant_claims") == {"body": 2, "span": 0}
+
+    asyncio.run(scenario())
+
+
+def test_each_route_wants_its_scope(office: Office, running: Running) -> None:
+    _, sends = office.key("org_a", "web", [Scope.INGEST])
+    _, reads = office.key("org_a", "web", [Scope.READ])
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            for method, path, body, wrong, right in (
+                ("GET", "/v1/today", None, sends, reads),
+                ("POST", "/v1/sql", {"sql": "SELECT 1 AS one"}, sends, reads),
+                ("POST", "/v1/ingest", EVENT, reads, sends),
+            ):
+                refused = await ask(app, method, path, wrong, json=body)
+                assert refused.status_code == 403
+                assert "lacks the scope" in refused.json()["detail"]
+                missing = await ask(app, method, path, json=body)
+                assert missing.status_code == 401
+                assert missing.headers["www-authenticate"] == 'Bearer realm="Ecomind"'
+                assert (await ask(app, method, path, right, json=body)).is_success
+
+    asyncio.run(scenario())
+
+
+def test_a_browser_is_asked_for_the_key(office: Office, running: Running) -> None:
+    _, text = office.key("org_a", None, [Scope.READ])
+    html = {"accept": "text/html"}
+    basic = {"authorization": "Basic " + base64.b64encode(f":{text}".encode()).decode()}
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            asked = await ask(app, "GET", "/", headers=html)
+            assert asked.status_code == 401
+            assert asked.headers["www-authenticate"].startswith("Basic realm=")
+            assert "A key, please" in asked.text
+            assert (await ask(app, "GET", "/", headers=html | basic)).status_code == 200
+            assert (await ask(app, "GET", "/methodology", headers=html)).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_what_needs_no_key_says_nothing_of_a_tenant(office: Office, running: Running) -> None:
+    _, text = office.key("org_a", "web")
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            await ask(app, "POST", "/v1/ingest", text, json=EVENT | {"team": "secret-team"})
+            await receiver.drain()
+            ready = (await ask(app, "GET", "/ready")).json()
+            assert ready["parts"]["control"] == {"ready": True, "detail": "keys are up to date"}
+            for path in ("/health", "/ready", "/metrics", "/openapi.json", "/methodology"):
+                answer = await ask(app, "GET", path)
+                assert answer.status_code == 200
+                for secret in ("org_a", "secret-team", text):
+                    assert secret not in answer.text, path
+
+    asyncio.run(scenario())
+
+
+def test_over_the_quota_an_event_waits(office: Office, running: Running) -> None:
+    office.quota("org_a", 0.5, 1)
+    _, text = office.key("org_a", "web")
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            sent = [await ask(app, "POST", "/v1/ingest", text, json=EVENT) for _ in range(2)]
+            assert [answer.status_code for answer in sent] == [202, 429]
+            assert sent[1].headers["retry-after"] == "2"
+
+    asyncio.run(scenario())

@@ -1,0 +1,288 @@
+"""Which key lets whom in, how soon a change of the keys is known, and what a stranger learns."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from support.redis_server import RedisServer
+from tenancy.office import Office
+
+from ecomind_receiver import notices
+from ecomind_receiver.authentication import Keyring, credential
+from ecomind_receiver.control.errors import ControlError
+from ecomind_receiver.control.store import ControlStore, default_url
+from ecomind_receiver.limits import Quota, Quotas
+from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.settings import Settings
+from ecomind_receiver.tenants import Caller, Scope, Tenant
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def keyring(
+    office: Office, settings: Settings, clock: Callable[[], datetime] | None = None
+) -> AsyncIterator[Keyring]:
+    store = ControlStore(default_url(settings))
+    ring = Keyring(store, office.peppers, settings, **({"clock": clock} if clock else {}))
+    await ring.open()
+    try:
+        yield ring
+    finally:
+        await ring.close()
+
+
+async def refusal(ring: Keyring, scope: Scope, text: str, origin: str = "") -> Refusal | None:
+    try:
+        await ring.admit(scope, f"Bearer {text}", origin)
+    except RequestRefused as error:
+        return error.refusal
+    return None
+
+
+async def until_refused(ring: Keyring, text: str) -> float:
+    """Seconds until the key is no longer let in; fails after three."""
+    start = time.monotonic()
+    while await refusal(ring, Scope.INGEST, text) is None:
+        assert time.monotonic() - start < 3, "the key still works"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - start
+
+
+def test_a_key_gives_its_tenant_its_scopes_and_what_limits_it(
+    office: Office, settings: Settings
+) -> None:
+    office.quota("org_a", 500, 2_000)
+    record, text = office.key("org_a", "web", spans_per_second=20)
+
+    async def scenario() -> Any:
+        async with keyring(office, settings) as ring:
+            return await ring.admit(Scope.INGEST, f"Bearer {text}")
+
+    grant = asyncio.run(scenario())
+    scopes = frozenset({Scope.INGEST, Scope.READ})
+    assert grant.caller == Caller("org_a", "web", record.id, scopes)
+    assert grant.tenant == Tenant("org_a", "web")
+    # the key has no burst of its own: ten seconds of its rate (ECOMIND_QUOTA_BURST_SECONDS)
+    assert grant.quotas == Quotas(record.id, Quota(500, 2_000), Quota(20, 200))
+
+
+def test_a_key_without_a_project_reads_the_whole_organisation(
+    office: Office, settings: Settings
+) -> None:
+    _, text = office.key("org_a", None, [Scope.READ])
+
+    async def scenario() -> Any:
+        async with keyring(office, settings) as ring:
+            assert await refusal(ring, Scope.INGEST, text) is Refusal.FORBIDDEN
+            assert await refusal(ring, Scope.ADMIN, text) is Refusal.FORBIDDEN
+            return await ring.admit(Scope.READ, f"Bearer {text}")
+
+    grant = asyncio.run(scenario())
+    assert (grant.caller.reach, grant.tenant) == (("org_a", None), None)
+
+
+def test_what_is_no_live_key_is_unauthenticated(office: Office, settings: Settings) -> None:
+    record, text = office.key("org_a", "web")
+    _, other = office.key("org_b", "web")
+    swapped = text[:18] + other[18:]  # the id of one, the secret of another
+    flipped = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
+
+    async def scenario() -> dict[str, int]:
+        async with keyring(office, settings) as ring:
+            for wrong in ("x", "", swapped, flipped, text[:-1], text + "0", f"{text} {text}"):
+                assert await refusal(ring, Scope.INGEST, wrong) is Refusal.UNAUTHENTICATED, wrong
+            with pytest.raises(RequestRefused, match="No API key"):
+                await ring.admit(Scope.INGEST, "")
+            return ring.failures
+
+    assert asyncio.run(scenario()) == {"unknown": 7, "missing": 1}
+    assert record.id == text[9:17]
+
+
+def test_an_unknown_id_costs_what_a_wrong_secret_costs(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = office.key("org_a", "web")
+    _, gone = office.key("org_a", "web", expires_at=datetime.now(UTC) + timedelta(seconds=0.05))
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return real(one, other)
+
+    real = hmac.compare_digest
+
+    async def scenario() -> list[list[tuple[int, int]]]:
+        async with keyring(office, settings) as ring:
+            await asyncio.sleep(0.06)
+            monkeypatch.setattr(hmac, "compare_digest", compare)
+            seen = []
+            for wrong in (text[:18] + gone[18:], gone, "eco_live_unknown0_x", "nothing at all"):
+                compared.clear()
+                ring._find(wrong)
+                seen.append(list(compared))
+            return seen
+
+    assert asyncio.run(scenario()) == [[(32, 32)]] * 4
+
+
+def test_a_key_expires_at_its_moment(office: Office, settings: Settings) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    _, text = office.key("org_a", "web", expires_at=ends)
+    now = [ends - timedelta(microseconds=1)]
+
+    async def scenario() -> None:
+        async with keyring(office, settings, lambda: now[0]) as ring:
+            assert await refusal(ring, Scope.READ, text) is None
+            now[0] = ends
+            assert await refusal(ring, Scope.READ, text) is Refusal.UNAUTHENTICATED
+
+    asyncio.run(scenario())
+
+
+def test_a_new_key_works_at_once_and_a_revoked_one_ends_within_a_second(
+    office: Office, settings: Settings
+) -> None:
+    async def scenario() -> float:
+        async with keyring(office, settings) as ring:
+            record, text = office.key("org_a", "web")
+            assert await refusal(ring, Scope.INGEST, text) is None
+            office.revoke("org_a", record.id)
+            return await until_refused(ring, text)
+
+    assert asyncio.run(scenario()) < 1
+
+
+def test_while_a_key_is_rotated_both_work(office: Office, settings: Settings) -> None:
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            record, old = office.key("org_a", "web")
+            _, new = office.rotate("org_a", record.id, timedelta(hours=1))
+            assert await refusal(ring, Scope.INGEST, new) is None
+            assert await refusal(ring, Scope.INGEST, old) is None
+            office.revoke("org_a", record.id)
+            await until_refused(ring, old)
+            assert await refusal(ring, Scope.INGEST, new) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_public_key_sends_from_its_origins_only(office: Office, settings: Settings) -> None:
+    origins = ["https://shop.example", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"]
+    _, text = office.key("org_a", "web", [Scope.INGEST], public=True, origins=origins)
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            for origin in origins:
+                assert await refusal(ring, Scope.INGEST, text, origin) is None
+                assert ring.knows_origin(origin)
+            for origin in ("", "https://evil.example", "https://shop.example:444", "null"):
+                assert await refusal(ring, Scope.INGEST, text, origin) is Refusal.FORBIDDEN
+                assert not ring.knows_origin(origin)
+            assert await refusal(ring, Scope.READ, text, origins[0]) is Refusal.FORBIDDEN
+            grant = await ring.admit(Scope.INGEST, f"Bearer {text}", origins[0])
+            assert grant.public
+            assert grant.quotas.key == Quota(20, 200)  # a public key always has a rate
+
+    asyncio.run(scenario())
+
+
+def test_the_last_use_of_a_key_is_noted(office: Office, settings: Settings) -> None:
+    record, text = office.key("org_a", "web")
+    idle, _ = office.key("org_a", "web")
+    before = office.store.changes()
+
+    async def scenario() -> None:
+        async with keyring(office, settings, lambda: NOW) as ring:
+            await ring.admit(Scope.READ, f"Bearer {text}")
+
+    asyncio.run(scenario())
+    keys = office.keys("org_a")
+    assert (keys[record.id].last_used_at, keys[idle.id].last_used_at) == (NOW, None)
+    assert office.store.changes() == before  # no receiver needs to read again for it
+
+
+def test_keys_work_on_while_the_control_store_is_away(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, text = office.key("org_a", "web")
+    away = ControlError("The control store can't be used: it is away.")
+
+    def fail(store: ControlStore) -> int:
+        raise away
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            with monkeypatch.context() as broken:
+                broken.setattr(ControlStore, "changes", fail)
+                office.revoke("org_a", record.id)
+                await ring.refresh()
+                assert await refusal(ring, Scope.INGEST, text) is None
+                assert ring.error.endswith(f"s old: {away}")
+            await until_refused(ring, text)
+            assert ring.error == ""
+
+    asyncio.run(scenario())
+
+
+def test_keys_are_read_again_after_a_minute_whatever_was_announced(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that left the number as it was, as after a restored backup, is found too."""
+    record, text = office.key("org_a", "web")
+    number = office.store.changes()
+    monkeypatch.setattr(ControlStore, "changes", lambda store: number)
+    soon = settings.model_copy(update={"key_refresh_seconds": 0.2})
+
+    async def scenario() -> None:
+        async with keyring(office, soon) as ring:
+            assert await refusal(ring, Scope.INGEST, text) is None
+            office.revoke("org_a", record.id)
+            await until_refused(ring, text)
+
+    asyncio.run(scenario())
+
+
+def test_a_notice_through_redis_ends_a_key_without_polling(
+    office: Office, settings: Settings, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, text = office.key("org_a", "web")
+    shared = settings.model_copy(update={"redis_url": SecretStr(redis.url)})
+    asked = [0]
+    changes = ControlStore.changes
+
+    def counted(store: ControlStore) -> int:
+        asked[0] += 1
+        return changes(store)
+
+    async def scenario() -> float:
+        async with keyring(office, shared) as ring:
+            while not (ring._notices and ring._notices.live):
+                await asyncio.sleep(0.01)
+            monkeypatch.setattr(ControlStore, "changes", counted)
+            await asyncio.sleep(1.2)
+            assert asked == [0]  # nothing is polled while notices are heard
+            office.revoke("org_a", record.id)
+            notices.publish(redis.url)
+            return await until_refused(ring, text)
+
+    assert asyncio.run(scenario()) < 1
+
+
+def test_the_key_is_the_bearer_token_or_the_basic_password() -> None:
+    basic = base64.b64encode(b"anyone:eco_live_x").decode()
+    assert credential("Bearer eco_live_x") == "eco_live_x"
+    assert credential("bearer  eco_live_x ") == "eco_live_x"
+    assert credential(f"Basic {basic}") == "eco_live_x"
+    for other in ("Basic !", "Digest eco_live_x", "eco_live_x", ""):
+        assert credential(other) == ""
