@@ -89,11 +89,20 @@ def test_other_encodings_say_so(variant: str, header: bytes) -> None:
         assert len(ExportTraceServiceRequest.FromString(body).resource_spans) == 1
 
 
+def test_requests_carry_the_keys_of_a_file_in_turn(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("eco_a\neco_b\n")
+    _, sink = _run(lambda _: reply(200), "--keys", str(keys), "--connections", "1", seconds=0.1)
+    found = [one.head.partition(b"authorization: bearer ")[2][:5] for one in sink.received]
+    assert found[:4] == [b"eco_a", b"eco_b", b"eco_a", b"eco_b"]
+
+
 def test_an_answer_is_read_when_it_is_complete() -> None:
     whole = reply(503, b"Retry-After: 7", body=b"wait")
     assert parse_response(whole[:20]) is None
     assert parse_response(whole[:-1]) is None
     assert parse_response(whole) == (503, 7.0)
+    assert parse_response(reply(429)) == (429, None)
 
 
 def test_quantiles_are_of_all_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -125,6 +126,29 @@ def test_single_requests_are_complete_http_requests() -> None:
     ]
     [span] = _spans(body)
     assert index_of(int.from_bytes(span.span_id, "big")) == 257
+
+
+def test_requests_carry_the_keys_in_turn() -> None:
+    keys = ["key_a", "key_b", "key_c"]
+    templates = batch_templates(Variant.PLAIN, SEED, "127.0.0.1:1", keys)
+    heads = [template.data[: template.head_bytes].decode() for template in templates]
+    assert [head.partition("Authorization: Bearer ")[2] for head in heads] == [
+        f"{key}\r\n\r\n" for key in [*keys, *keys]
+    ]
+    single = single_template(SEED, "127.0.0.1:1", keys)
+    found = re.findall(rb"Bearer (\w+)\r\n", single.data)
+    assert found == [keys[number % 3].encode() for number in range(256)]
+
+
+def test_a_small_batch_is_80_calls_10_containers_and_10_twins() -> None:
+    template = batch_templates(Variant.PLAIN, SEED, "127.0.0.1:1", mode=Mode.SMALL)[1]
+    buffer = template.buffer()
+    template.write(buffer, 700, NOW_NS)
+    spans = _spans(buffer.tobytes()[template.head_bytes :])
+    assert [index_of(int.from_bytes(span.span_id, "big")) for span in spans] == [*range(700, 800)]
+    assert _attribute(spans[90], "gen_ai.response.id") == _attribute(spans[0], "gen_ai.response.id")
+    found = expected_of(Mode.SMALL, [7])
+    assert (found.spans, found.calls, found.containers, found.twins) == (100, 80, 10, 10)
 
 
 def test_thirty_models_are_called() -> None:

@@ -28,6 +28,11 @@ from ecomind_query.commands.common import (
 
 SINGLE_CONNECTIONS = 100
 
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Empty folder to use and keep; without it, a temporary one."),
+]
+
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("acked_spans", "spans acknowledged", "{:,}"),
     ("stored_spans", "spans stored", "{:,}"),
@@ -68,17 +73,14 @@ def ingest(
     variant: Annotated[
         Variant, typer.Option(help="How 512-span requests travel; each is reported apart.")
     ] = Variant.PLAIN,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Empty folder to use and keep; without it, a temporary one."),
-    ] = None,
+    data_dir: DataFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a server of its own under load: throughput, cost, latency, and the invariants."""
     plans = _plans(phase, variant, seconds, warmup, connections)
     results: dict[str, Result] = {}
     try:
-        with _folder(data_dir) as folder:
+        with working_folder(data_dir) as folder:
             for plan in plans:
                 if not as_json:
                     Console(stderr=True).print(f"{_title(plan)} …")
@@ -109,7 +111,7 @@ def _title(plan: Plan) -> str:
 
 
 @contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
+def working_folder(kept: Path | None) -> Iterator[Path]:
     """The folder to work in. Raises OSError if the one given holds something."""
     if kept is not None:
         kept.mkdir(parents=True, exist_ok=True)

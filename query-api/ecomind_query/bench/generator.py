@@ -12,112 +12,28 @@ import argparse
 import asyncio
 import json
 import time
-import zlib
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import numpy as np
 import uvloop
 
-from ecomind_query.bench.templates import (
-    Bytes,
-    Template,
-    batch_templates,
-    http_head,
-    single_template,
-)
+from ecomind_query.bench.sources import Request, Source, read_keys, source
 from ecomind_query.bench.workload import Mode, Variant, spans_per_request
 
 RETRYABLE = (429, 503)
+RETRY_SECONDS = 1.0
+"""Before a request is sent again, if the server does not say."""
 RECONNECT_SECONDS = 0.05
 UNANSWERED_SECONDS = 30.0
 """After the last request, how long an answer may take before it is given up."""
 
 MEASURING, DONE = "measuring", "done"
 """Events on stdout, one JSON object a line: the warm-up is over; the totals."""
-
-
-class Request(NamedTuple):
-    """One request as it goes over the wire; `buffer` is what may be reused once it is answered."""
-
-    sequence: int
-    parts: tuple[bytes | memoryview, ...]
-    buffer: Bytes | None
-
-
-class Source(Protocol):
-    """Where requests come from: numbered from 0, without gaps."""
-
-    def take(self) -> Request:
-        """The next request."""
-
-    def give_back(self, request: Request) -> None:
-        """The request is answered; its memory may be used again."""
-
-
-class Batches:
-    """Requests of 512 spans from templates, each buffer reused once its request is answered."""
-
-    def __init__(self, variant: Variant, seed: int, host: str) -> None:
-        self._host = host
-        self._gzip = variant is Variant.GZIP
-        self._templates = batch_templates(variant, seed, host)
-        self._free: list[list[Bytes]] = [[] for _ in self._templates]
-        self._next = 0
-
-    def take(self) -> Request:
-        """The next request."""
-        sequence, self._next = self._next, self._next + 1
-        kind = sequence % len(self._templates)
-        template, free = self._templates[kind], self._free[kind]
-        buffer = free.pop() if free else template.buffer()
-        template.write(buffer, sequence * len(template.duration_ns), time.time_ns())
-        view = buffer.data
-        parts = self._compressed(view[template.head_bytes :]) if self._gzip else (view,)
-        return Request(sequence, parts, buffer)
-
-    def give_back(self, request: Request) -> None:
-        """The request is answered; its memory may be used again."""
-        if request.buffer is not None:
-            self._free[request.sequence % len(self._templates)].append(request.buffer)
-
-    def _compressed(self, body: memoryview) -> tuple[bytes | memoryview, ...]:
-        packed = zlib.compress(body, 1, wbits=31)
-        return (http_head(self._host, len(packed), Variant.GZIP), packed)
-
-
-class Singles:
-    """One-span requests, written many at a time."""
-
-    def __init__(self, seed: int, host: str) -> None:
-        self._template: Template = single_template(seed, host)
-        self._ready: deque[Request] = deque()
-        self._next = 0
-
-    def take(self) -> Request:
-        """The next request."""
-        if not self._ready:
-            self._write()
-        return self._ready.popleft()
-
-    def give_back(self, request: Request) -> None:
-        """Nothing to do: the memory goes with the last request that uses it."""
-
-    def _write(self) -> None:
-        buffer, length = (
-            self._template.buffer(),
-            len(self._template.data) // self._template.requests,
-        )
-        self._template.write(buffer, self._next, time.time_ns())
-        view = buffer.data
-        for number in range(self._template.requests):
-            part = view[number * length : (number + 1) * length]
-            self._ready.append(Request(self._next + number, (part,), None))
-        self._next += self._template.requests
 
 
 class Run:
@@ -238,7 +154,8 @@ class Connection(asyncio.Protocol):
         if answer.status in RETRYABLE and not self._run.over:
             self._run.retried[answer.status] += 1
             loop = asyncio.get_running_loop()
-            loop.call_later(answer.retry_after_seconds, self._send)
+            wait_seconds = answer.retry_after_seconds
+            loop.call_later(RETRY_SECONDS if wait_seconds is None else wait_seconds, self._send)
             return
         self._run.answered(self._pending, answer.status, time.perf_counter() - self._sent_at)
         self._pending = None
@@ -262,7 +179,7 @@ class Answer(NamedTuple):
     """What matters of an HTTP response."""
 
     status: int
-    retry_after_seconds: float
+    retry_after_seconds: float | None
 
 
 def parse_response(data: bytes) -> Answer | None:
@@ -273,7 +190,8 @@ def parse_response(data: bytes) -> Answer | None:
     head = data[:end].lower()
     if len(data) < end + 4 + int(_header(head, b"content-length", b"0")):
         return None
-    return Answer(int(head[9:12]), float(_header(head, b"retry-after", b"1")))
+    wait = _header(head, b"retry-after", b"")
+    return Answer(int(head[9:12]), float(wait) if wait else None)
 
 
 def _header(head: bytes, name: bytes, default: bytes) -> bytes:
@@ -332,6 +250,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.BATCH)
     parser.add_argument("--variant", type=Variant, choices=list(Variant), default=Variant.PLAIN)
     parser.add_argument("--seed", type=int, default=1, help="64 bits; makes every id")
+    parser.add_argument("--keys", type=Path, help="file of API keys, one a line, to use in turn")
     parser.add_argument(
         "--report", type=Path, help="file that gets each acknowledged number, 8 bytes"
     )
@@ -342,13 +261,10 @@ async def generate(options: argparse.Namespace) -> dict[str, object]:
     """Run as the command line says: the totals."""
     url = urlsplit(options.url)
     address = (url.hostname or "127.0.0.1", url.port or 4318)
-    source: Source
-    if options.mode is Mode.SINGLE:
-        source = Singles(options.seed, url.netloc)
-    else:
-        source = Batches(options.variant, options.seed, url.netloc)
+    keys = read_keys(options.keys)
+    requests = source(options.mode, options.variant, options.seed, url.netloc, keys)
     report = options.report.open("ab", buffering=0) if options.report else None
-    run = Run(source, address, options.seconds, options.warmup, report)
+    run = Run(requests, address, options.seconds, options.warmup, report)
     try:
         await run.run(options.connections)
     finally:

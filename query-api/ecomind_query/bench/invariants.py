@@ -6,18 +6,21 @@ from; stored ⊆ sent is then a property of a row, and "once" a property of a gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ecomind_query.bench.workload import (
+    Expected,
     Mode,
+    expectations,
     expected_of,
     index_sql,
     spans_per_request,
     trace_hash_sql,
 )
 from ecomind_receiver.store import Store
+from ecomind_receiver.tenants import LOCAL
 
 _ROWS_PER_PASS = 2_000_000
 
@@ -45,12 +48,16 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Sent:
-    """What a generator did: numbers 0 … requests − 1 were sent, those in `acked` acknowledged."""
+    """What a generator did: numbers 0 … requests − 1 were sent, those in `acked` acknowledged.
+
+    Its requests took turns between the keys of `orgs`; no other generator used one of them.
+    """
 
     seed: int
     mode: Mode
     requests: int
     acked: frozenset[int]
+    orgs: tuple[str, ...] = (LOCAL.org_id,)
 
 
 @dataclass
@@ -76,39 +83,71 @@ def read_report(path: Path) -> frozenset[int]:
     )
 
 
-def verify(store: Store, sent: Sent) -> Verdict:
-    """Check the invariants of one run on a store that holds nothing else."""
-    verdict = Verdict()
-    stored = _stored_requests(store, sent, verdict)
+def verify(store: Store, *senders: Sent, exactly: bool = False) -> Verdict:
+    """Check the invariants of one run on a store that holds nothing else.
+
+    Without a crash the store holds `exactly` what was acknowledged. After one, also requests whose
+    answer was lost.
+    """
+    verdict, expected = Verdict(), Expected()
+    orgs = sorted({org for sent in senders for org in sent.orgs})
+    others = store.query(
+        "SELECT count() AS n FROM calls WHERE org_id NOT IN {orgs:Array(String)}", {"orgs": orgs}
+    )[0]["n"]
+    verdict.expect(others, 0, "stored rows of organisations that sent nothing")
+    for sent in senders:
+        stored = _stored_requests(store, sent, verdict)
+        if exactly:
+            unasked = len(stored - sent.acked)
+            verdict.expect(unasked, 0, "stored requests that were not acknowledged")
+        expected += expected_of(sent.mode, sorted(stored))
     _check_rollup(store, verdict)
-    _check_counts(store, sent, stored, verdict)
+    _check_counts(store, expected, verdict)
     return verdict
 
 
-def _stored_requests(store: Store, sent: Sent, verdict: Verdict) -> list[int]:
+def _stored_requests(store: Store, sent: Sent, verdict: Verdict) -> set[int]:
     """Numbers of the requests that are stored: each span once, complete, and really sent."""
     size = spans_per_request(sent.mode)
-    strangers = store.query(
-        f"SELECT count() AS n FROM (SELECT {index_sql('span_id')} AS i, trace_hash FROM calls)"
-        f" WHERE i >= {sent.requests * size} OR trace_hash != {trace_hash_sql(sent.seed, 'i')}"
-    )[0]["n"]
-    verdict.expect(strangers, 0, "stored rows that were never sent")
-    stored: list[int] = []
-    rows = store.query("SELECT count() AS n FROM calls")[0]["n"]
+    values = {"orgs": list(sent.orgs), "size": size, "period": len(expectations(sent.mode))}
+    _check_rows(store, sent, values, verdict)
+    stored: set[int] = set()
+    rows = store.query(f"SELECT count() AS n FROM calls WHERE {_OWN}", values)[0]["n"]
     passes = rows // _ROWS_PER_PASS + 1
-    repeated = partial = 0
+    spans = repeated = partial = 0
     for number in range(passes):
-        for row in store.query(_REQUESTS, {"size": size, "passes": passes, "number": number}):
-            stored.append(row["request"])
-            verdict.stored_spans += row["spans"]
+        for row in store.query(_REQUESTS, values | {"passes": passes, "number": number}):
+            stored.add(row["request"])
+            spans += row["spans"]
             repeated += row["repeated"]
             partial += row["spans"] != size
-    verdict.stored_requests = len(stored)
+    verdict.stored_spans += spans
+    verdict.stored_requests += len(stored)
     verdict.expect(repeated, 0, "spans not stored exactly once")
     verdict.expect(partial, 0, "requests stored in part")
-    verdict.expect(len(sent.acked - set(stored)), 0, "acknowledged requests that are not stored")
+    verdict.expect(len(sent.acked - stored), 0, "acknowledged requests that are not stored")
     return stored
 
+
+def _check_rows(store: Store, sent: Sent, values: Mapping[str, object], verdict: Verdict) -> None:
+    """Each row is a span that was sent, and lies where the key of its request belongs."""
+    size = spans_per_request(sent.mode)
+    found = store.query(
+        f"SELECT countIf(i >= {sent.requests * size}"
+        f" OR trace_hash != {trace_hash_sql(sent.seed, 'i')}) AS strangers,"
+        f" countIf(org_id != {_KEYS_ORG}) AS astray"
+        f" FROM (SELECT {index_sql('span_id')} AS i, trace_hash, org_id FROM calls WHERE {_OWN})",
+        values,
+    )[0]
+    verdict.expect(found["strangers"], 0, "stored rows that were never sent")
+    verdict.expect(found["astray"], 0, "rows of another organisation than their key's")
+
+
+_OWN = "org_id IN {orgs:Array(String)}"
+_KEYS_ORG = (
+    "{orgs:Array(String)}"
+    "[intDiv(i, {size:UInt64}) % {period:UInt64} % length({orgs:Array(String)}) + 1]"
+)
 
 _REQUESTS = f"""
 SELECT intDiv(i, {{size:UInt64}}) AS request, count() AS spans, countIf(net != 1) AS repeated
@@ -116,7 +155,7 @@ FROM
 (
     SELECT {index_sql("span_id")} AS i, sum(sign) AS net
     FROM calls
-    WHERE intDiv(i, {{size:UInt64}}) % {{passes:UInt64}} = {{number:UInt64}}
+    WHERE {_OWN} AND intDiv(i, {{size:UInt64}}) % {{passes:UInt64}} = {{number:UInt64}}
     GROUP BY i
 )
 GROUP BY request
@@ -146,9 +185,8 @@ def _check_rollup(store: Store, verdict: Verdict) -> None:
     verdict.rollup_calls = store.query("SELECT sum(calls) AS n FROM usage_hourly")[0]["n"]
 
 
-def _check_counts(store: Store, sent: Sent, stored: Iterable[int], verdict: Verdict) -> None:
+def _check_counts(store: Store, expected: Expected, verdict: Verdict) -> None:
     """Every twin and container is found: counts and tokens are those of the requests stored."""
-    expected = expected_of(sent.mode, list(stored))
     found = store.query(
         "SELECT sum(sign) AS spans, sumIf(sign, reason = 'container') AS containers,"
         " sumIf(sign, reason = 'duplicate') AS twins, sumIf(sign, counted) AS calls,"

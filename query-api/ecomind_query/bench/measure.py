@@ -11,16 +11,19 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ecomind_query.bench.generator import DONE, MEASURING
 from ecomind_query.bench.invariants import Sent, Verdict, read_report, verify
+from ecomind_query.bench.organisations import OPEN, Organisation, keyed_server
 from ecomind_query.bench.process import Counters, Server, ServerError
 from ecomind_query.bench.workload import Mode, Variant
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store
+from ecomind_receiver.tenants import LOCAL
 
 DRAIN_SECONDS = 600.0
 
@@ -34,6 +37,13 @@ class Plan:
     seconds: float
     warmup_seconds: float
     connections: int
+    organisations: tuple[Organisation, ...] = ()
+    """Whose keys the requests carry, in turn; none: the server asks for no keys."""
+
+    @property
+    def orgs(self) -> tuple[str, ...]:
+        """Where the calls are stored."""
+        return tuple(one.org_id for one in self.organisations) or (LOCAL.org_id,)
 
 
 @dataclass(frozen=True)
@@ -94,26 +104,39 @@ class _Watched:
 
 def measure(plan: Plan, folder: Path) -> Result:
     """Run one phase in `folder`, which must be empty. Raises ServerError."""
-    seed = secrets.randbits(63) | 1 << 62
+    seed = new_seed()
     report = folder / "acknowledged"
-    server = Server(folder)
+    server, keys = _server(plan, folder)
     server.start()
     try:
         idle = _Sample.of(server)
-        watched = _watch(server, idle, _generator(plan, server, seed, report))
+        watched = _watch(server, idle, _generator(plan, server, seed, report, keys))
     finally:
         server.stop()
-    sent = Sent(seed, plan.mode, watched.totals["sent_requests"], read_report(report))
+    sent = Sent(seed, plan.mode, watched.totals["sent_requests"], read_report(report), plan.orgs)
     store = Store(Settings.model_validate(server.folders))
     try:
-        verdict = verify(store, sent)
+        verdict = verify(store, sent, exactly=True)
         bytes_per_call = _bytes_per_call(store)
     finally:
         store.close()
     return _result(plan, watched, verdict, bytes_per_call)
 
 
-def _generator(plan: Plan, server: Server, seed: int, report: Path) -> subprocess.Popen[str]:
+def new_seed() -> int:
+    """A seed for the ids of one generator: 64 bits, the first of them 01."""
+    return secrets.randbits(62) | 1 << 62
+
+
+def _server(plan: Plan, folder: Path) -> tuple[Server, Path | None]:
+    if plan.organisations:
+        return keyed_server(folder, plan.organisations)
+    return Server(folder, dict(OPEN)), None
+
+
+def _generator(
+    plan: Plan, server: Server, seed: int, report: Path, keys: Path | None
+) -> subprocess.Popen[str]:
     options = {
         "--url": server.addresses["otlp_http"],
         "--seconds": plan.seconds,
@@ -123,19 +146,25 @@ def _generator(plan: Plan, server: Server, seed: int, report: Path) -> subproces
         "--variant": plan.variant,
         "--seed": seed,
         "--report": report,
+        **({"--keys": keys} if keys else {}),
     }
-    command = [sys.executable, "-m", "ecomind_query.bench.generator"]
+    return child("ecomind_query.bench.generator", options)
+
+
+def child(module: str, options: Mapping[str, object]) -> subprocess.Popen[str]:
+    """A process of our own that tells its events on stdout."""
+    command = [sys.executable, "-m", module]
     command += [str(part) for option in options.items() for part in option]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _watch(server: Server, idle: _Sample, generator: subprocess.Popen[str]) -> _Watched:
     with generator:
         assert generator.stdout is not None
         try:
-            _await_event(generator.stdout, MEASURING)
+            await_event(generator.stdout, MEASURING)
             start = _Sample.of(server)
-            totals = _await_event(generator.stdout, DONE)
+            totals = await_event(generator.stdout, DONE)
             end = _Sample.of(server)
         except BaseException:
             generator.kill()
@@ -144,8 +173,8 @@ def _watch(server: Server, idle: _Sample, generator: subprocess.Popen[str]) -> _
     return _Watched(totals, idle, start, end, _Sample.of(server), server.memory_mb(peak=True))
 
 
-def _await_event(lines: IO[str], name: str) -> dict[str, Any]:
-    """The generator's next event. Raises ServerError if it is another, or there is none."""
+def await_event(lines: IO[str], name: str) -> dict[str, Any]:
+    """A generator's next event. Raises ServerError if it is another, or there is none."""
     line = lines.readline()
     event: dict[str, Any] = json.loads(line) if line else {}
     if event.get("event") != name:

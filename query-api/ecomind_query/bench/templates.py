@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from ecomind_query.bench import encoding
 from ecomind_query.bench.workload import (
     BATCH_TEMPLATES,
+    SHAPES,
     TEAMS,
-    TWINS,
     Call,
+    Mode,
     Variant,
     batch_calls,
     single_calls,
@@ -82,35 +83,50 @@ def _view(buffer: Bytes, patch: Patch) -> NDArray[np.void]:
     return np.ndarray(shape, f"V{patch.width}", buffer.data, patch.start, (patch.stride,))
 
 
-def batch_templates(variant: Variant, seed: int, host: str) -> list[Template]:
+def batch_templates(
+    variant: Variant, seed: int, host: str, keys: Sequence[str] = (), mode: Mode = Mode.BATCH
+) -> list[Template]:
     """The kinds of batch request; request number `n` is of kind `n % len(…)`."""
-    return [_batch_template(kind, variant, seed, host) for kind in range(BATCH_TEMPLATES)]
+    return [
+        _batch_template(kind, mode, variant, seed, host, key_of(keys, kind))
+        for kind in range(BATCH_TEMPLATES)
+    ]
 
 
-def _batch_template(kind: int, variant: Variant, seed: int, host: str) -> Template:
-    calls = batch_calls(kind)
+def _batch_template(
+    kind: int, mode: Mode, variant: Variant, seed: int, host: str, key: str
+) -> Template:
+    calls, twins = batch_calls(kind, mode), SHAPES[mode].twins
     body = encoding.body(calls, TEAMS[kind % len(TEAMS)], variant, seed)
-    head = http_head(host, len(body), variant)
-    blocks = [len(calls) - TWINS, TWINS]
-    response = np.concatenate([np.arange(blocks[0]), np.arange(TWINS)]).astype(np.uint64)
+    head = http_head(host, len(body), variant, key)
+    blocks = [len(calls) - twins, twins]
+    response = np.concatenate([np.arange(blocks[0]), np.arange(twins)]).astype(np.uint64)
     return _template(head + body, len(head), calls, response, blocks, variant)
 
 
-def single_template(seed: int, host: str) -> Template:
-    """One-span requests, one for each of `single_calls()`."""
+def single_template(seed: int, host: str, keys: Sequence[str] = ()) -> Template:
+    """One-span requests, one for each of `single_calls()`; `keys` must be of one length."""
     calls = single_calls()
     bodies = [
         encoding.body([call], TEAMS[number % len(TEAMS)], Variant.PLAIN, seed)
         for number, call in enumerate(calls)
     ]
-    head = http_head(host, len(bodies[0]), Variant.PLAIN)
-    data = b"".join(head + body for body in bodies)
+    heads = [
+        http_head(host, len(body), Variant.PLAIN, key_of(keys, number))
+        for number, body in enumerate(bodies)
+    ]
+    data = b"".join(head + body for head, body in zip(heads, bodies, strict=True))
     response = np.arange(len(calls), dtype=np.uint64)
-    return _template(data, len(head), calls, response, [len(calls)], Variant.PLAIN, len(calls))
+    return _template(data, len(heads[0]), calls, response, [len(calls)], Variant.PLAIN, len(calls))
 
 
-def http_head(host: str, length: int, variant: Variant) -> bytes:
-    """The head of one OTLP/HTTP request with a body of `length` bytes."""
+def key_of(keys: Sequence[str], kind: int) -> str:
+    """The API key of requests of this kind; none without keys."""
+    return keys[kind % len(keys)] if keys else ""
+
+
+def http_head(host: str, length: int, variant: Variant, key: str = "") -> bytes:
+    """The head of one OTLP/HTTP request with a body of `length` bytes and an API key, if any."""
     media_type = "application/json" if variant is Variant.JSON else "application/x-protobuf"
     lines = [
         "POST /v1/traces HTTP/1.1",
@@ -118,6 +134,7 @@ def http_head(host: str, length: int, variant: Variant) -> bytes:
         f"Content-Type: {media_type}",
         f"Content-Length: {length}",
         *(["Content-Encoding: gzip"] if variant is Variant.GZIP else []),
+        *([f"Authorization: Bearer {key}"] if key else []),
     ]
     return "\r\n".join((*lines, "", "")).encode()
 

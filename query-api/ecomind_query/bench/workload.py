@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 SPANS = 512
 """Spans in a batch request: what an SDK's batch processor sends by default."""
@@ -23,7 +24,7 @@ SINGLE_PERIOD = 256
 """Distinct batch requests, and distinct one-span requests, before the contents repeat."""
 
 TEAMS = ("search", "assist", "report")
-"""Stand-ins for three organisations: without keys, every request belongs to the local one."""
+"""Requests take turns between them; with three keys, each team is an organisation of its own."""
 
 MODELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -86,10 +87,26 @@ MESSAGES = (
 
 
 class Mode(StrEnum):
-    """Requests of 512 spans, or of one."""
+    """Requests of 512 spans, of 100, or of one."""
 
     BATCH = "batch"
+    SMALL = "small"
     SINGLE = "single"
+
+
+class Shape(NamedTuple):
+    """What a request holds: all its spans, and of these the containers and the twins."""
+
+    spans: int
+    containers: int
+    twins: int
+
+
+SHAPES = {
+    Mode.BATCH: Shape(SPANS, CONTAINERS, TWINS),
+    Mode.SMALL: Shape(100, 10, 10),
+    Mode.SINGLE: Shape(1, 0, 0),
+}
 
 
 class Variant(StrEnum):
@@ -190,16 +207,17 @@ def trace_hash_sql(seed: int, index: str) -> str:
     return f"sipHash64(concat({high}, {low}))"
 
 
-def batch_calls(template: int) -> tuple[Call, ...]:
+def batch_calls(template: int, mode: Mode = Mode.BATCH) -> tuple[Call, ...]:
     """The spans of a batch request: calls and containers, then the twins of its first calls.
 
-    Every batch holds 410 calls, 51 containers and 51 twins; a twin repeats its call's tokens, so
-    the totals do not depend on which of the two is kept.
+    A batch of 512 holds 410 calls, 51 containers and 51 twins; a twin repeats its call's tokens,
+    so the totals do not depend on which of the two is kept.
     """
-    draw = random.Random(template)
-    billable = [_draw(draw, Kind.CALL) for _ in range(SPANS - CONTAINERS - TWINS)]
-    wrapping = [_draw(draw, Kind.CONTAINER) for _ in range(CONTAINERS)]
-    twins = [_as_twin(call) for call in billable[:TWINS]]
+    draw, shape = random.Random(template), SHAPES[mode]
+    calls = shape.spans - shape.containers - shape.twins
+    billable = [_draw(draw, Kind.CALL) for _ in range(calls)]
+    wrapping = [_draw(draw, Kind.CONTAINER) for _ in range(shape.containers)]
+    twins = [_as_twin(call) for call in billable[: shape.twins]]
     return (*billable, *wrapping, *twins)
 
 
@@ -232,8 +250,8 @@ def _as_twin(call: Call) -> Call:
 
 
 def spans_per_request(mode: Mode) -> int:
-    """512, or 1."""
-    return SPANS if mode is Mode.BATCH else 1
+    """512, 100 or 1."""
+    return SHAPES[mode].spans
 
 
 def expectations(mode: Mode) -> tuple[Expected, ...]:
@@ -241,7 +259,7 @@ def expectations(mode: Mode) -> tuple[Expected, ...]:
     if mode is Mode.SINGLE:
         return tuple(call.expected() for call in single_calls())
     return tuple(
-        sum((call.expected() for call in batch_calls(template)), Expected())
+        sum((call.expected() for call in batch_calls(template, mode)), Expected())
         for template in range(BATCH_TEMPLATES)
     )
 
