@@ -14,6 +14,7 @@ from ecomind_query.errors import BadParameter
 from ecomind_query.models import CallDetail, CallRow, Calls, Range
 from ecomind_query.periods import moment
 from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
+from ecomind_receiver.tenants import Reach
 from ecomind_semconv.units import US_PER_MS
 
 MAX_LIMIT = 500
@@ -36,18 +37,18 @@ def list_calls(
     """One page of calls, newest first. Raises BadParameter."""
     if not 1 <= limit <= MAX_LIMIT:
         raise BadParameter("limit", f"{limit} must lie between 1 and {MAX_LIMIT}.")
-    before = cursors.decode(queries.org_id, cursor) if cursor else None
+    before = cursors.decode(queries.reach, cursor) if cursor else None
     rows = queries.calls(bound_filters(filters or {}), before, limit + 1)
     entries = book.entries(queries, (row["coef_id"] for row in rows))
     shown = rows[:limit]
     return Calls(
         calls=[call_row(row, entries[row["coef_id"]].coefficients) for row in shown],
-        next_cursor=_cursor_after(queries.org_id, shown[-1]) if len(rows) > limit else None,
+        next_cursor=_cursor_after(queries.reach, shown[-1]) if len(rows) > limit else None,
     )
 
 
 def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail | None:
-    """One call with its ranges and derivation; None if this organisation has no such call."""
+    """One call with its ranges and derivation; None if there is no such call within reach."""
     identity = cursors.parse_call_id(id)
     rows = queries.call(*identity) if identity else []
     if not rows:
@@ -140,6 +141,6 @@ def _footprint(row: Mapping[str, Any], coefficients: Coefficients) -> Footprint:
     return Footprint(none, none, market, none, none, none)
 
 
-def _cursor_after(org_id: str, row: Mapping[str, Any]) -> str:
+def _cursor_after(reach: Reach, row: Mapping[str, Any]) -> str:
     place = Place(row["start_time"], row["trace_hash"], row["span_id"], row["segment_id"])
-    return cursors.encode(org_id, place)
+    return cursors.encode(reach, place)

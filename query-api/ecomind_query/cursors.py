@@ -1,8 +1,8 @@
 """Where a list of calls goes on, as an opaque word, and the id of a call.
 
 A cursor holds the last call that was shown, not an offset: calls that arrive meanwhile neither
-repeat nor hide a row. It starts with a hash of the organisation, so that a cursor of another is
-refused as what it is; it opens nothing, since every query binds the caller's organisation anyway.
+repeat nor hide a row. It starts with a hash of the caller's reach, so that a cursor of another is
+refused as what it is; it opens nothing, since every query binds the caller's reach anyway.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from ecomind_query.errors import BadParameter
 from ecomind_query.queries import Place
+from ecomind_receiver.tenants import Reach
 
 _LAYOUT = struct.Struct(">8sqQQQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,14 +27,14 @@ _REFUSED = (
 )
 
 
-def encode(org_id: str, place: Place) -> str:
+def encode(reach: Reach, place: Place) -> str:
     """The cursor after this call."""
     micros = (place.at - _EPOCH) // _MICROSECOND
-    raw = _LAYOUT.pack(_owner(org_id), micros, place.trace_hash, place.span_id, place.segment_id)
+    raw = _LAYOUT.pack(_owner(reach), micros, place.trace_hash, place.span_id, place.segment_id)
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def decode(org_id: str, cursor: str) -> Place:
+def decode(reach: Reach, cursor: str) -> Place:
     """The call that the cursor stands after. Raises BadParameter."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -41,7 +42,7 @@ def decode(org_id: str, cursor: str) -> Place:
         at = _EPOCH + micros * _MICROSECOND
     except (binascii.Error, ValueError, struct.error, OverflowError):
         raise BadParameter("cursor", _REFUSED) from None
-    if owner != _owner(org_id):
+    if owner != _owner(reach):
         raise BadParameter("cursor", _REFUSED)
     return Place(at, trace_hash, span_id, segment_id)
 
@@ -57,5 +58,6 @@ def parse_call_id(id: str) -> tuple[int, int] | None:
     return (int(match[1], 16), int(match[2], 16)) if match else None
 
 
-def _owner(org_id: str) -> bytes:
-    return hashlib.blake2b(org_id.encode(), digest_size=8, person=b"calls-cursor").digest()
+def _owner(reach: Reach) -> bytes:
+    name = reach.org_id if reach.project_id is None else f"{reach.org_id}\0{reach.project_id}"
+    return hashlib.blake2b(name.encode(), digest_size=8, person=b"calls-cursor").digest()

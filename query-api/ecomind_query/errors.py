@@ -1,8 +1,7 @@
 """What a caller did wrong, or what the server can't do now.
 
     QueryError              status, detail: one sentence that names what to change
-    ├── BadParameter        422, names the parameter
-    └── Forbidden           403, another organisation or project than the caller's
+    └── BadParameter        422, names the parameter
 
 `problems.py` is the only place that turns these into answers.
 """
@@ -28,9 +27,3 @@ class BadParameter(QueryError):
     def __init__(self, name: str, detail: str) -> None:
         super().__init__(f"{name}: {detail}")
         self.name = name
-
-
-class Forbidden(QueryError):
-    """The caller names an organisation or project that its key does not belong to."""
-
-    status = 403

@@ -33,7 +33,7 @@ def overview(queries: Queries, book: CoefficientBook, trend_days: int, now: date
     day = totals(today)
     open_from = provisional_from(queries, span)
     return Overview(
-        org_id=queries.org_id,
+        org_id=queries.reach.org_id,
         now=now,
         today=day,
         yesterday_same_hours=totals(_parts(queries, book, Period(start - DAY, end - DAY))),

@@ -1,8 +1,9 @@
 """Every SELECT of the read side, and the only place that binds a tenant.
 
-A `Queries` belongs to one organisation: each text below compares `org_id` with the bound
-`{org:String}` and no method takes another. No text of a caller becomes SQL: values are bound on
-the server side, and columns and conditions come from the tables `DIMENSIONS` and `FILTERS`.
+A `Queries` belongs to one reach, an organisation or one project of it, and no method takes another.
+Each text below says `{own}` wherever it reads rows of a tenant, and `within` alone puts the
+condition there. No text of a caller becomes SQL: values are bound on the server side, and columns
+and conditions come from the tables `DIMENSIONS` and `FILTERS`.
 Corrections of the reconcile job are rows with sign −1, so sums carry the sign and lists leave
 cancelled rows out; nothing reads with FINAL.
 """
@@ -16,6 +17,10 @@ from typing import Any, NamedTuple, Protocol
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
 from ecomind_query.errors import BadParameter
 from ecomind_query.periods import Period
+from ecomind_receiver.tenants import Reach
+
+OWN_ORG = "org_id = {org:String}"
+OWN_PROJECT = "project_id = {own_project:String}"
 
 DIMENSIONS: dict[str, str] = {
     "model": "if(request_model != '', request_model, response_model)",
@@ -57,8 +62,8 @@ _USAGE_ROWS = """
            hour, coef_id, calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
            reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj
     FROM usage_hourly
-    WHERE org_id = {{org:String}}
-      AND hour >= {{whole_from:DateTime('UTC')}} AND hour < {{whole_to:DateTime('UTC')}} {filters}
+    WHERE {own}
+      AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
     UNION ALL
     SELECT project_id, team, service, environment, provider, request_model, response_model, place,
            toStartOfHour(toDateTime(start_time, 'UTC')) AS hour, coef_id, toInt64(sign),
@@ -69,11 +74,11 @@ _USAGE_ROWS = """
     FROM (
         SELECT *, toInt64(input_tokens) - cache_read_tokens - cache_write_tokens AS uncached
         FROM calls
-        WHERE org_id = {{org:String}} AND counted
-          AND ((start_time >= {{from:DateTime64(6, 'UTC')}}
-                AND start_time < {{edge_from:DateTime64(6, 'UTC')}})
-            OR (start_time >= {{edge_to:DateTime64(6, 'UTC')}}
-                AND start_time < {{to:DateTime64(6, 'UTC')}})) {filters}
+        WHERE {own} AND counted
+          AND ((start_time >= {from:DateTime64(6, 'UTC')}
+                AND start_time < {edge_from:DateTime64(6, 'UTC')})
+            OR (start_time >= {edge_to:DateTime64(6, 'UTC')}
+                AND start_time < {to:DateTime64(6, 'UTC')})) {filters}
     ) AS c
 """
 
@@ -89,7 +94,7 @@ SELECT CAST([{groups}], 'Array(String)') AS group, provider,
 FROM ({rows}) AS r
 GROUP BY group, provider, request_model, response_model, month, coef_id
 HAVING calls != 0
-LIMIT {{limit:UInt32}}
+LIMIT {limit:UInt32}
 """
 
 COEFFICIENTS = f"""
@@ -109,13 +114,13 @@ _CALL_COLUMNS = """
 CALLS = f"""
 SELECT {_CALL_COLUMNS}
 FROM calls
-WHERE org_id = {{{{org:String}}}} AND sign = 1
+WHERE {{own}} AND sign = 1
   AND (trace_hash, span_id, segment_id, counted) NOT IN (
       SELECT trace_hash, span_id, segment_id, counted
-      FROM calls WHERE org_id = {{{{org:String}}}} AND sign = -1 {{filters}})
+      FROM calls WHERE {{own}} AND sign = -1 {{filters}})
   {{filters}}
 ORDER BY start_time DESC, trace_hash DESC, span_id DESC, segment_id DESC
-LIMIT {{{{limit:UInt32}}}}
+LIMIT {{limit:UInt32}}
 """
 
 _BEFORE = """
@@ -127,7 +132,7 @@ _BEFORE = """
 CALL = f"""
 SELECT {_CALL_COLUMNS}
 FROM calls
-WHERE org_id = {{org:String}}
+WHERE {{own}}
   AND trace_hash = {{trace_hash:UInt64}} AND span_id = {{span_id:UInt64}}
 ORDER BY received_at DESC, segment_id DESC
 LIMIT 1000
@@ -135,7 +140,7 @@ LIMIT 1000
 
 IS_STORED = """
 SELECT 1 FROM calls
-WHERE org_id = {org:String} AND trace_hash = {trace_hash:UInt64} AND span_id = {span_id:UInt64}
+WHERE {own} AND trace_hash = {trace_hash:UInt64} AND span_id = {span_id:UInt64}
 LIMIT 1
 """
 
@@ -143,7 +148,7 @@ CALLS_PER_MINUTE = """
 SELECT dateDiff('minute', start_time, {to:DateTime64(6, 'UTC')}) AS age_minutes,
        sum(toInt64(sign)) AS calls
 FROM calls
-WHERE org_id = {org:String} AND counted
+WHERE {own} AND counted
   AND start_time >= {from:DateTime64(6, 'UTC')} AND start_time <= {to:DateTime64(6, 'UTC')}
 GROUP BY age_minutes
 """
@@ -154,7 +159,7 @@ RECENT_SPANS = """
 SELECT received_at, lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id, service,
        scope, model, outcome, reason
 FROM recent_spans
-WHERE org_id = {org:String}
+WHERE {own}
 ORDER BY received_at DESC, segment_id DESC
 LIMIT {limit:UInt32}
 """
@@ -162,24 +167,28 @@ LIMIT {limit:UInt32}
 OUTCOMES = """
 SELECT outcome, sum(spans) AS spans
 FROM span_outcomes
-WHERE org_id = {org:String} AND received_at >= {from:DateTime('UTC')}
+WHERE {own} AND received_at >= {from:DateTime('UTC')}
 GROUP BY outcome
 ORDER BY outcome
 """
 
 
 SQL_TABLES: dict[str, str] = {
-    "calls": "SELECT * FROM calls WHERE org_id = {org: String}",
-    "calls_footprint": "SELECT * FROM calls_footprint WHERE org_id = {org: String}",
-    "usage_hourly": "SELECT * FROM usage_hourly WHERE org_id = {org: String}",
-    "span_outcomes": "SELECT * FROM span_outcomes WHERE org_id = {org: String}",
-    "coefficients": "SELECT * FROM coefficients",
+    "calls": "SELECT * FROM calls WHERE {own}",
+    "calls_footprint": "SELECT * FROM calls_footprint WHERE {own}",
+    "usage_hourly": "SELECT * FROM usage_hourly WHERE {own}",
+    "span_outcomes": "SELECT * FROM span_outcomes WHERE {own}",
+    "coefficients": "SELECT * FROM coefficients WHERE coef_id IN (SELECT coef_id FROM calls"
+    " WHERE {own} UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})",
 }
-"""Table of a user's statement → what it stands for; coefficients belong to no organisation."""
+"""Table of a user's statement → what it stands for.
+
+Coefficients belong to no organisation, but which of them exist tells what others use and where.
+"""
 
 STATEMENT = """
 SELECT * FROM ({statement})
-LIMIT {{limit:UInt32}}
+LIMIT {limit:UInt32}
 SETTINGS readonly = 1, max_execution_time = 10, max_memory_usage = 1000000000,
          max_result_bytes = 100000000, max_threads = 2
 """
@@ -201,20 +210,32 @@ class Place(NamedTuple):
     segment_id: int
 
 
-class Queries:
-    """The questions one organisation may ask of the store. Methods block."""
+def within(text: str, reach: Reach) -> str:
+    """The text with the condition that holds it to the rows of `reach` for every `{own}`."""
+    own = OWN_ORG if reach.project_id is None else f"{OWN_ORG} AND {OWN_PROJECT}"
+    return text.replace("{own}", own)
 
-    def __init__(self, rows: Rows, org_id: str) -> None:
+
+def tables_within(reach: Reach) -> dict[str, str]:
+    """`SQL_TABLES` held to the rows of `reach`."""
+    return {name: within(text, reach) for name, text in SQL_TABLES.items()}
+
+
+class Queries:
+    """The questions that may be asked within one reach. Methods block."""
+
+    def __init__(self, rows: Rows, reach: Reach) -> None:
         self._rows = rows
-        self.org_id = org_id
+        self.reach = reach
 
     def usage(
         self, period: Period, group_by: Sequence[str], filters: Mapping[str, str], limit: int
     ) -> list[dict[str, Any]]:
         """Integer sums by group, price key, month and coefficients; at most `limit` rows."""
         known = [DIMENSIONS[name] for name in checked("group_by", group_by, DIMENSIONS)]
-        rows = _USAGE_ROWS.format(filters=_conditions(filters, FILTERS))
-        text = USAGE.format(groups=", ".join(f"toString({part})" for part in known), rows=rows)
+        rows = _USAGE_ROWS.replace("{filters}", _conditions(filters, FILTERS))
+        groups = ", ".join(f"toString({part})" for part in known)
+        text = USAGE.replace("{groups}", groups).replace("{rows}", rows)
         whole = period.whole_hours()
         bound = {"from": period.start, "to": period.end, "limit": limit, **filters}
         return self._ask(
@@ -240,7 +261,7 @@ class Queries:
         if before is not None:
             conditions += _BEFORE
             bound |= before._asdict()
-        return self._ask(CALLS.format(filters=conditions), **bound, limit=limit)
+        return self._ask(CALLS.replace("{filters}", conditions), **bound, limit=limit)
 
     def call(self, trace_hash: int, span_id: int) -> list[dict[str, Any]]:
         """Every row of one call: stored, cancelled and replaced alike."""
@@ -270,11 +291,17 @@ class Queries:
         return {row["outcome"]: int(row["spans"]) for row in rows}
 
     def statement(self, checked_text: str, limit: int) -> list[dict[str, Any]]:
-        """Rows of a user's SELECT that `sql.bound` has checked and bound."""
-        return self._ask(STATEMENT.format(statement=checked_text), limit=limit)
+        """Rows of a user's SELECT that `sql.bound` has checked and bound to this reach."""
+        return self._run(STATEMENT.replace("{statement}", checked_text), {"limit": limit})
 
     def _ask(self, text: str, **params: object) -> list[dict[str, Any]]:
-        rows = self._rows.query(text, {"org": self.org_id, **params})
+        return self._run(within(text, self.reach), params)
+
+    def _run(self, text: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
+        bound = {**params, "org": self.reach.org_id}
+        if self.reach.project_id is not None:
+            bound["own_project"] = self.reach.project_id
+        rows = self._rows.query(text, bound)
         return [{name: _aware(value) for name, value in row.items()} for row in rows]
 
 

@@ -1,7 +1,7 @@
 """The read side of one store: what the page, the API and the command line ask, in the API's shapes.
 
-Methods block, so a server calls them in a thread. The tenant is an argument of every method and
-goes straight into a `Queries`, which binds it.
+Methods block, so a server calls them in a thread. What the caller may read is an argument of every
+method and goes straight into a `Queries`, which binds it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecomind_query.periods import DAY, Period, midnight, period
 from ecomind_query.queries import Queries, Rows
 from ecomind_query.shapes import Received, ReceivedSpan, SqlResult
 from ecomind_query.usage import DEFAULT_LENGTH, daily, usage
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Reach
 
 TREND_DAYS = (7, 30)
 MAX_DAYS = 3660
@@ -41,15 +41,15 @@ class Reader:
         self._clock = clock
         self._book = CoefficientBook()
 
-    def overview(self, tenant: Tenant, trend_days: int) -> Overview:
+    def overview(self, reach: Reach, trend_days: int) -> Overview:
         """Everything on the front page; `trend_days` is 7 or 30."""
         if trend_days not in TREND_DAYS:
             raise BadParameter("trend_days", f"{trend_days} must be 7 or 30.")
-        return overview(self._queries(tenant), self._book, trend_days, self._clock())
+        return overview(self._queries(reach), self._book, trend_days, self._clock())
 
     def usage(
         self,
-        tenant: Tenant,
+        reach: Reach,
         *,
         start: str | None = None,
         end: str | None = None,
@@ -58,9 +58,9 @@ class Reader:
     ) -> Usage:
         """Totals of [start, end), by default the last seven days, by group. Raises BadParameter."""
         asked = self._period(start, end, DEFAULT_LENGTH)
-        return usage(self._queries(tenant), self._book, asked, group_by, filters)
+        return usage(self._queries(reach), self._book, asked, group_by, filters)
 
-    def daily(self, tenant: Tenant, *, start: str | None = None, end: str | None = None) -> Usage:
+    def daily(self, reach: Reach, *, start: str | None = None, end: str | None = None) -> Usage:
         """Totals of each UTC day of [start, end), by default the last 30. Raises BadParameter."""
         if start is None and end is None:
             now = self._clock()
@@ -69,17 +69,17 @@ class Reader:
             asked = self._period(start, end, 30 * DAY)
         if asked.end - asked.start > MAX_DAYS * DAY:
             raise BadParameter("from", f"the range may be at most {MAX_DAYS} days long.")
-        return daily(self._queries(tenant), self._book, asked)
+        return daily(self._queries(reach), self._book, asked)
 
-    def today(self, tenant: Tenant) -> Totals:
+    def today(self, reach: Reach) -> Totals:
         """Totals since 00:00 UTC."""
         now = self._clock()
         asked = Period(midnight(now), max(now, midnight(now) + _INSTANT))
-        return usage(self._queries(tenant), self._book, asked).total
+        return usage(self._queries(reach), self._book, asked).total
 
     def calls(
         self,
-        tenant: Tenant,
+        reach: Reach,
         *,
         cursor: str | None = None,
         limit: int = 50,
@@ -87,29 +87,29 @@ class Reader:
     ) -> Calls:
         """One page of calls, newest first. Raises BadParameter."""
         return list_calls(
-            self._queries(tenant), self._book, cursor=cursor, limit=limit, filters=filters
+            self._queries(reach), self._book, cursor=cursor, limit=limit, filters=filters
         )
 
-    def call(self, tenant: Tenant, id: str) -> CallDetail | None:
-        """One call with its derivation; None for an id that is not the tenant's."""
-        return call_detail(self._queries(tenant), self._book, id)
+    def call(self, reach: Reach, id: str) -> CallDetail | None:
+        """One call with its derivation; None for an id that is not within reach."""
+        return call_detail(self._queries(reach), self._book, id)
 
-    def is_stored(self, tenant: Tenant, trace_hash: int, span_id: int) -> bool:
-        """Whether the tenant has a call with this identity."""
-        return self._queries(tenant).is_stored(trace_hash, span_id)
+    def is_stored(self, reach: Reach, trace_hash: int, span_id: int) -> bool:
+        """Whether a call with this identity is within reach."""
+        return self._queries(reach).is_stored(trace_hash, span_id)
 
-    def received(self, tenant: Tenant, limit: int) -> Received:
+    def received(self, reach: Reach, limit: int) -> Received:
         """The last spans received and why each counted or not; outcomes of the last 24 hours."""
-        queries = self._queries(tenant)
+        queries = self._queries(reach)
         spans = [ReceivedSpan(**row) for row in queries.recent_spans(limit)]
         return Received(spans=spans, outcomes_24h=queries.outcomes(self._clock() - DAY))
 
-    def sql(self, tenant: Tenant, statement: str) -> SqlResult:
-        """The result of one SELECT over the tenant's own rows. Raises QueryError."""
-        return sql.run(self._queries(tenant), statement)
+    def sql(self, reach: Reach, statement: str) -> SqlResult:
+        """The result of one SELECT over the rows within reach. Raises QueryError."""
+        return sql.run(self._queries(reach), statement)
 
-    def _queries(self, tenant: Tenant) -> Queries:
-        return Queries(self._rows, tenant.org_id)
+    def _queries(self, reach: Reach) -> Queries:
+        return Queries(self._rows, reach)
 
     def _period(self, start: str | None, end: str | None, length: timedelta) -> Period:
         asked = period(start, end, default_length=length, now=self._clock())

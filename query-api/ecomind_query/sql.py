@@ -1,8 +1,8 @@
-"""One SELECT of a user over the rows of one organisation.
+"""One SELECT of a user over the rows of one organisation, or of one project of it.
 
 The statement is parsed, held to what the lists below allow, and printed again from the tree:
 nothing that the parser did not understand reaches the engine. Each table becomes a subquery that
-binds the organisation, so a statement can't name rows of another. Names that a statement defines
+binds the caller's reach, so a statement can't name rows of another. Names that a statement defines
 itself get a prefix that no table has, so that none can stand for a table elsewhere in the
 statement.
 """
@@ -23,8 +23,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from ecomind_query.errors import QueryError
-from ecomind_query.queries import SQL_TABLES, Queries
+from ecomind_query.queries import SQL_TABLES, Queries, tables_within
 from ecomind_query.shapes import SqlResult
+from ecomind_receiver.tenants import Reach
 
 MAX_ROWS = 10_000
 _DIALECT = "clickhouse"
@@ -43,7 +44,7 @@ _STARTS = re.compile(r"\s*\(*\s*(SELECT|WITH)\b", re.IGNORECASE)
 
 def run(queries: Queries, statement: str) -> SqlResult:
     """Run one SELECT. Raises QueryError with what to change."""
-    text = bound(statement)
+    text = bound(statement, queries.reach)
     try:
         rows = queries.statement(text, MAX_ROWS + 1)
     except Exception as error:
@@ -55,15 +56,15 @@ def run(queries: Queries, statement: str) -> SqlResult:
     )
 
 
-def bound(statement: str) -> str:
-    """The statement printed from its tree with the organisation bound. Raises QueryError."""
+def bound(statement: str, reach: Reach) -> str:
+    """The statement printed from its tree with the reach bound. Raises QueryError."""
     tree = _parsed(statement)
     for node in tree.walk():
         _check(node)
-    own = _rename_own_names(tree)
+    own, tables = _rename_own_names(tree), tables_within(reach)
     for table in list(tree.find_all(exp.Table)):
         if table.name not in own:
-            table.replace(_bound_table(table))
+            table.replace(_bound_table(table, tables[table.name]))
     return tree.sql(dialect=_DIALECT, comments=False)
 
 
@@ -170,8 +171,8 @@ def _rename_own_names(tree: exp.Expr) -> set[str]:
     return {_OWN + name for name in names}
 
 
-def _bound_table(table: exp.Table) -> exp.Subquery:
-    inner = sqlglot.parse_one(SQL_TABLES[table.name], dialect=_DIALECT)
+def _bound_table(table: exp.Table, text: str) -> exp.Subquery:
+    inner = sqlglot.parse_one(text, dialect=_DIALECT)
     alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name, quoted=True))
     return exp.Subquery(this=inner, alias=alias, joins=table.args.get("joins"))
 

@@ -11,7 +11,7 @@ from support.receiver import make_settings
 
 from ecomind_query.reader import Reader
 from ecomind_receiver.store import Store
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Reach
 
 _numbers = itertools.count(1)
 
@@ -25,13 +25,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture
-def tenant() -> Tenant:
-    return Tenant(f"org_{next(_numbers)}", "default")
+def reach() -> Reach:
+    return Reach(f"org_{next(_numbers)}")
 
 
 @pytest.fixture
-def seed(store: Store, tenant: Tenant) -> Seed:
-    return Seed(store, tenant.org_id)
+def seed(store: Store, reach: Reach) -> Seed:
+    return Seed(store, reach.org_id)
 
 
 @pytest.fixture

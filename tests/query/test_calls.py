@@ -15,15 +15,16 @@ from ecomind_query.errors import BadParameter
 from ecomind_query.queries import Place
 from ecomind_query.reader import Reader
 from ecomind_receiver.store import Store
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Reach
 
 FIRST = datetime(2026, 11, 18, 9, 15, tzinfo=UTC)
-MANY = Tenant("org_pages", "default")
+MANY = Reach("org_pages")
+REACHES = [Reach("org"), Reach("org", "p"), Reach("org", ""), Reach("another"), Reach("orgp")]
 
 
-def test_a_call_in_full(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_a_call_in_full(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call(trace_hash=0xA1, span_id=0xB2, reasoning_tokens=40, cache_read_tokens=200)
-    (call,) = reader.calls(tenant).calls
+    (call,) = reader.calls(reach).calls
     assert call.id == "00000000000000a100000000000000b2"
     assert (call.start_time, call.duration_ms, call.counted) == (FIRST, 1500.0, True)
     assert (call.input_tokens, call.cache_read_tokens, call.reasoning_tokens) == (1000, 200, 40)
@@ -34,25 +35,25 @@ def test_a_call_in_full(reader: Reader, tenant: Tenant, seed: Seed) -> None:
     assert call.water_ml == pytest.approx(it_wh * 0.5 + it_wh * 1.5 * 2)
 
 
-def test_corrections(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_corrections(reader: Reader, reach: Reach, seed: Seed) -> None:
     """Cancelled calls are gone; a twin stays, does not count and has no footprint of its own."""
     seed.call(span_id=1)
     seed.cancel(seed.call(span_id=2))
     seed.twin(seed.call(span_id=3))
     resent = seed.call(span_id=4)
     seed.cancel(seed.call(span_id=4, segment_id=9))
-    calls = {call.id[-1]: call for call in reader.calls(tenant).calls}
+    calls = {call.id[-1]: call for call in reader.calls(reach).calls}
     assert sorted(calls) == ["1", "3", "4"]
     assert (calls["3"].counted, calls["3"].reason, calls["3"].energy_wh) == (False, "duplicate", 0)
     assert calls["4"].counted
     assert resent["segment_id"] == 1
 
 
-def test_details_of_corrected_calls(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_details_of_corrected_calls(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.twin(seed.call(span_id=1))
     seed.cancel(seed.call(span_id=2))
-    twin = reader.call(tenant, cursors.call_id(7, 1))
-    gone = reader.call(tenant, cursors.call_id(7, 2))
+    twin = reader.call(reach, cursors.call_id(7, 1))
+    gone = reader.call(reach, cursors.call_id(7, 2))
     assert twin is not None and gone is not None
     assert (twin.call.reason, twin.cancelled_by_reconcile) == ("duplicate", True)
     assert [line.name for line in twin.derivation] == ["Not counted"]
@@ -60,10 +61,10 @@ def test_details_of_corrected_calls(reader: Reader, tenant: Tenant, seed: Seed) 
 
 
 def test_derivation_can_be_checked_with_a_calculator(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     seed.call(MARKET, span_id=1)
-    detail = reader.call(tenant, cursors.call_id(7, 1))
+    detail = reader.call(reach, cursors.call_id(7, 1))
     assert detail is not None
     lines = {line.name: (line.numbers, line.result) for line in detail.derivation}
     assert lines == {
@@ -86,9 +87,9 @@ def test_derivation_can_be_checked_with_a_calculator(
     assert detail.coefficients["zone"] == "SWE"
 
 
-def test_missing_evidence_is_said(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_missing_evidence_is_said(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call(PAPER, span_id=1)
-    detail = reader.call(tenant, cursors.call_id(7, 1))
+    detail = reader.call(reach, cursors.call_id(7, 1))
     assert detail is not None and detail.co2e_g_market is None
     market = next(line for line in detail.derivation if line.name == "CO2e, market-based")
     assert market.result == "not available"
@@ -110,14 +111,14 @@ def test_missing_evidence_is_said(reader: Reader, tenant: Tenant, seed: Seed) ->
     ],
 )
 def test_filters(
-    reader: Reader, tenant: Tenant, seed: Seed, filters: dict[str, str], spans: str
+    reader: Reader, reach: Reach, seed: Seed, filters: dict[str, str], spans: str
 ) -> None:
     hour = timedelta(hours=1)
     seed.call(span_id=1, start_time=FIRST)
     seed.call(span_id=2, start_time=FIRST + hour, team="ads")
     seed.call(span_id=3, start_time=FIRST + 2 * hour, counted=0, reason="error")
     seed.call(span_id=4, start_time=FIRST + 3 * hour, response_model="gpt-4o-mini")
-    calls = reader.calls(tenant, filters=filters).calls
+    calls = reader.calls(reach, filters=filters).calls
     assert "".join(call.id[-1] for call in calls) == spans
 
 
@@ -155,12 +156,12 @@ def test_pages_join_to_the_whole_list(store: Store, pages: list[str], limits: li
 
 
 def test_calls_that_arrive_meanwhile_shift_nothing(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     seed.calls([{"start_time": FIRST + timedelta(seconds=n), "span_id": n + 1} for n in range(4)])
-    first = reader.calls(tenant, limit=2)
+    first = reader.calls(reach, limit=2)
     seed.call(start_time=FIRST + timedelta(hours=1), span_id=99)
-    second = reader.calls(tenant, limit=2, cursor=first.next_cursor)
+    second = reader.calls(reach, limit=2, cursor=first.next_cursor)
     assert [call.id[-1] for call in first.calls + second.calls] == ["4", "3", "2", "1"]
     assert second.next_cursor is None
 
@@ -173,26 +174,29 @@ def test_a_cursor_reads_back_what_it_holds(
     at: datetime, trace_hash: int, span_id: int, segment_id: int
 ) -> None:
     place = Place(at, trace_hash, span_id, segment_id)
-    assert cursors.decode("org", cursors.encode("org", place)) == place
-    with pytest.raises(BadParameter):
-        cursors.decode("another", cursors.encode("org", place))
+    for reach in REACHES:
+        cursor = cursors.encode(reach, place)
+        assert cursors.decode(reach, cursor) == place
+        for other in set(REACHES) - {reach}:
+            with pytest.raises(BadParameter):
+                cursors.decode(other, cursor)
 
 
 @given(st.text(max_size=80))
 def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
     with pytest.raises(BadParameter, match="next_cursor"):
-        cursors.decode("org", text)
+        cursors.decode(Reach("org"), text)
 
 
 @pytest.mark.parametrize("limit", [0, 501])
-def test_limits(reader: Reader, tenant: Tenant, limit: int) -> None:
+def test_limits(reader: Reader, reach: Reach, limit: int) -> None:
     with pytest.raises(BadParameter, match="between 1 and 500"):
-        reader.calls(tenant, limit=limit)
+        reader.calls(reach, limit=limit)
 
 
 @pytest.mark.parametrize("id", ["", "xyz", "0" * 31, "A" * 32, "0" * 32])
-def test_ids_that_name_no_call(reader: Reader, tenant: Tenant, id: str) -> None:
-    assert reader.call(tenant, id) is None
+def test_ids_that_name_no_call(reader: Reader, reach: Reach, id: str) -> None:
+    assert reader.call(reach, id) is None
 
 
 @pytest.mark.parametrize(

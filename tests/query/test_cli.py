@@ -227,7 +227,7 @@ def test_files_without_a_server_take_the_same_path(home: Home, tmp_path: Path) -
     [
         (["usage"], 2, "There is no data in"),
         (["sql", "SELECT 1"], 2, "There is no data in"),
-        (["up", "--host", "0.0.0.0"], 2, "binds loopback only"),
+        (["up", "--host", "0.0.0.0"], 2, "only with API keys"),
         (["up", "--api-port", "99999"], 2, "The setting ECOMIND_API_PORT is not usable"),
         (["ingest", "--endpoint", "nowhere", "pyproject.toml"], 2, "must be a URL"),
         (["ingest", "--endpoint", "http://127.0.0.1:9", __file__], 1, "its ending must be one of"),

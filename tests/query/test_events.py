@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ecomind_processor.factors import FactorSet
-from ecomind_query.errors import BadParameter, Forbidden
-from ecomind_query.event import check, identify, to_otlp
+from ecomind_query.errors import BadParameter
+from ecomind_query.event import check, claims, identify, to_otlp
 from ecomind_query.once import Once
 from ecomind_query.shapes import Event
 from ecomind_query.siphash import siphash64
 from ecomind_receiver.store import Store
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.tenants import LOCAL, Tenant
+
+ORG_A = Tenant("org_a", "p")
 
 NOW = datetime(2026, 11, 18, 14, 32, 7, 250_001, tzinfo=UTC)
 CURL: dict[str, Any] = {
@@ -49,11 +51,41 @@ def test_siphash_of_a_trace_id_as_the_engine_stores_it(store: Store) -> None:
     assert siphash64(trace_id) == store.query(text, {"hex": trace_id.hex()})[0]["hash"]
 
 
-def test_ids_follow_the_event_and_the_organisation() -> None:
-    assert identify(event(event_id="e1")) == identify(event(event_id="e1", tokens_in=7))
-    assert identify(event(event_id="e1")) != identify(event(event_id="e2"))
-    assert identify(event(event_id="e1")) != identify(event(event_id="e1", org_id="org_b"))
-    assert identify(event()) != identify(event())
+def test_ids_follow_the_event_and_the_callers_organisation() -> None:
+    first = identify(event(event_id="e1"), ORG_A)
+    assert first == identify(event(event_id="e1", tokens_in=7), ORG_A)
+    assert first == identify(event(event_id="e1", org_id="org_b", project="p"), ORG_A)
+    assert first != identify(event(event_id="e2"), ORG_A)
+    assert first != identify(event(event_id="e1"), Tenant("org_b", "p"))
+    assert first != identify(event(event_id="e1"), Tenant("org_a", "q"))
+    assert identify(event(), ORG_A) != identify(event(), ORG_A)
+
+
+@pytest.mark.parametrize(
+    ("given", "ignored"),
+    [
+        ({}, []),
+        ({"org_id": None, "project": ""}, []),
+        ({"org_id": " org_demo ", "project": "default"}, []),
+        ({"org_id": "org_b"}, ["org_id"]),
+        ({"project": "other"}, ["project"]),
+        ({"org_id": "ORG_DEMO", "project": "Default"}, ["org_id", "project"]),
+    ],
+)
+def test_what_names_another_tenant_is_told_and_decides_nothing(
+    given: dict[str, Any], ignored: list[str]
+) -> None:
+    named = event(event_id="e1", **given)
+    assert claims(named, LOCAL) == ignored
+    check(named, FactorSet.load(), now=NOW, retention_days=90)
+    plain = event(event_id="e1")
+    ours = identify(named, LOCAL)
+    assert ours == identify(plain, LOCAL)
+    assert to_otlp(named, ours, NOW) == to_otlp(plain, ours, NOW)
+
+
+def test_an_event_needs_no_organisation() -> None:
+    assert Event(**{name: value for name, value in CURL.items() if name != "org_id"}).org_id is None
 
 
 def test_the_span_in_full() -> None:
@@ -68,7 +100,7 @@ def test_the_span_in_full() -> None:
         cache_write_tokens=10,
         reasoning_tokens=5,
     )
-    request = ExportTraceServiceRequest.FromString(to_otlp(given, identify(given), NOW))
+    request = ExportTraceServiceRequest.FromString(to_otlp(given, identify(given, ORG_A), NOW))
     resource_spans = request.resource_spans[0]
     (span,) = resource_spans.scope_spans[0].spans
     assert {a.key: a.value.string_value for a in resource_spans.resource.attributes} == {
@@ -97,23 +129,21 @@ def test_the_span_in_full() -> None:
 
 @pytest.mark.parametrize("region", ["US-CAISO", "us-east-1", "europe-west9", "FR", "FRA", "eastus"])
 def test_regions_of_every_kind(region: str) -> None:
-    check(event(region=region), LOCAL, FactorSet.load(), now=NOW, retention_days=90)
+    check(event(region=region), FactorSet.load(), now=NOW, retention_days=90)
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "sentence"),
+    ("given", "sentence"),
     [
-        ({"org_id": "org_b"}, Forbidden, "org_id 'org_b' is not yours; send 'org_demo'"),
-        ({"project": "other"}, Forbidden, "project 'other' is not yours; send 'default'"),
-        ({"region": "nowhere"}, BadParameter, "region: 'nowhere' is not known. Use a grid zone"),
-        ({"region": "api.openai.com"}, BadParameter, "is not known"),
-        ({"timestamp": NOW - timedelta(days=90)}, BadParameter, "within the last 90 days"),
-        ({"timestamp": NOW + timedelta(days=1)}, BadParameter, "not more than a day ahead"),
+        ({"region": "nowhere"}, "region: 'nowhere' is not known. Use a grid zone"),
+        ({"region": "api.openai.com"}, "is not known"),
+        ({"timestamp": NOW - timedelta(days=90)}, "within the last 90 days"),
+        ({"timestamp": NOW + timedelta(days=1)}, "not more than a day ahead"),
     ],
 )
-def test_refused(given: dict[str, Any], error: type[Exception], sentence: str) -> None:
-    with pytest.raises(error) as refused:
-        check(event(**given), LOCAL, FactorSet.load(), now=NOW, retention_days=90)
+def test_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadParameter) as refused:
+        check(event(**given), FactorSet.load(), now=NOW, retention_days=90)
     assert sentence in str(refused.value)
 
 

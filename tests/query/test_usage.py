@@ -24,7 +24,7 @@ from ecomind_query.models import Range
 from ecomind_query.reader import Reader
 from ecomind_query.totals import Part, Sums, totals
 from ecomind_receiver.store import Store
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Reach
 
 DAY: dict[str, Any] = {"start": "2026-11-18", "end": "2026-11-19"}
 
@@ -35,9 +35,9 @@ def near(low: float, mid: float, high: float) -> Range:
     )
 
 
-def test_one_call_in_full(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_one_call_in_full(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call()
-    total = reader.usage(tenant, **DAY).total
+    total = reader.usage(reach, **DAY).total
     assert (total.calls, total.input_tokens, total.output_tokens) == (1, 1000, 100)
     assert total.energy_wh == near(1.5, 3, 6)
     assert total.co2e_g_location == near(1.2 / 2.5, 1.2, 3.0)
@@ -51,42 +51,42 @@ def test_one_call_in_full(reader: Reader, tenant: Tenant, seed: Seed) -> None:
 
 
 def test_lows_add_to_lows_over_different_coefficients(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     seed.call()
     seed.call(MARKET)
-    total = reader.usage(tenant, **DAY).total
+    total = reader.usage(reach, **DAY).total
     assert total.co2e_g_location == near((1.2 + 0.12) / 2.5, 1.32, 3.3)
     assert total.co2e_g_market is None  # one of the two has no evidence
-    market = reader.usage(tenant, **DAY, filters={"team": "search"}).total.co2e_g_market
+    market = reader.usage(reach, **DAY, filters={"team": "search"}).total.co2e_g_market
     assert market is None
 
 
 def test_market_figure_needs_evidence_for_every_call(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     seed.call(MARKET)
-    assert reader.usage(tenant, **DAY).total.co2e_g_market == near(0.03 / 2.5, 0.03, 0.075)
+    assert reader.usage(reach, **DAY).total.co2e_g_market == near(0.03 / 2.5, 0.03, 0.075)
 
 
 def test_long_prompts_and_caches_are_summed_per_call(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     """Two prompts of 20,000 are not one of 40,000: only a single long one costs extra."""
     seed.call(input_tokens=20_000, output_tokens=0)
     seed.call(input_tokens=20_000, output_tokens=0)
     seed.call(input_tokens=42_000, cache_read_tokens=8_000, output_tokens=0)
     it_wh = 20 + 20 + (34 + 2 + 0.8)  # 34,000 uncached, 2,000 of them beyond 32,000, 8,000 cached
-    assert reader.usage(tenant, **DAY).total.energy_wh.mid == pytest.approx(it_wh * 1.5)
+    assert reader.usage(reach, **DAY).total.energy_wh.mid == pytest.approx(it_wh * 1.5)
 
 
 def test_groups_by_several_dimensions_in_order_of_time_and_size(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     seed.call(team="ads", output_tokens=300)
     seed.call(team="search")
     seed.call(team="search", start_time=datetime(2026, 11, 17, 23, 59, 59, tzinfo=UTC))
-    answer = reader.usage(tenant, start="2026-11-17", end="2026-11-19", group_by=["team", "day"])
+    answer = reader.usage(reach, start="2026-11-17", end="2026-11-19", group_by=["team", "day"])
     assert answer.group_by == ["team", "day"]
     assert [row.group for row in answer.rows] == [
         {"team": "search", "day": "2026-11-17"},
@@ -113,10 +113,10 @@ def test_groups_by_several_dimensions_in_order_of_time_and_size(
     ],
 )
 def test_every_dimension(
-    reader: Reader, tenant: Tenant, seed: Seed, dimension: str, value: str
+    reader: Reader, reach: Reach, seed: Seed, dimension: str, value: str
 ) -> None:
     seed.call()
-    rows = reader.usage(tenant, **DAY, group_by=[dimension]).rows
+    rows = reader.usage(reach, **DAY, group_by=[dimension]).rows
     assert [row.group for row in rows] == [{dimension: value}]
 
 
@@ -136,22 +136,20 @@ def test_every_dimension(
     ],
 )
 def test_every_filter_matches_exactly(
-    reader: Reader, tenant: Tenant, seed: Seed, name: str, value: str, calls: int
+    reader: Reader, reach: Reach, seed: Seed, name: str, value: str, calls: int
 ) -> None:
     """At an unaligned time too, so that rollup and single calls are filtered alike."""
     seed.call()
     for period in (DAY, {"start": "2026-11-18T09:10:00Z", "end": "2026-11-18T09:20:00Z"}):
-        assert reader.usage(tenant, **period, filters={name: value}).total.calls == calls
+        assert reader.usage(reach, **period, filters={name: value}).total.calls == calls
 
 
-def test_ranges_are_half_open_to_the_microsecond(
-    reader: Reader, tenant: Tenant, seed: Seed
-) -> None:
+def test_ranges_are_half_open_to_the_microsecond(reader: Reader, reach: Reach, seed: Seed) -> None:
     first = datetime(2026, 11, 18, 9, 15, tzinfo=UTC)
     seed.calls([{"start_time": first + timedelta(hours=h)} for h in range(4)])
 
     def calls(start: datetime, end: datetime) -> int:
-        answer = reader.usage(tenant, start=start.isoformat(), end=end.isoformat())
+        answer = reader.usage(reach, start=start.isoformat(), end=end.isoformat())
         return answer.total.calls
 
     instant = timedelta(microseconds=1)
@@ -178,7 +176,7 @@ def test_any_range_counts_the_calls_inside(
     assert answer.total.calls == sum(start <= at < end for at in many)
 
 
-MANY = Tenant("org_many", "default")
+MANY = Reach("org_many")
 
 
 @pytest.fixture(scope="module")
@@ -189,40 +187,38 @@ def many(store: Store) -> list[datetime]:
     return times
 
 
-def test_what_reconcile_took_back_is_in_no_total(
-    reader: Reader, tenant: Tenant, seed: Seed
-) -> None:
+def test_what_reconcile_took_back_is_in_no_total(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call()
     seed.cancel(seed.call(segment_id=2, team="ads"))
     seed.twin(seed.call(segment_id=3, team="ads"))
     seed.call(counted=0, reason="container", team="ads")
     for period in (DAY, {"start": "2026-11-18T09:10:00Z", "end": "2026-11-18T09:20:00Z"}):
-        answer = reader.usage(tenant, **period, group_by=["team"])
+        answer = reader.usage(reach, **period, group_by=["team"])
         assert [(row.group["team"], row.totals.calls) for row in answer.rows] == [("search", 1)]
         assert answer.total.energy_wh.mid == pytest.approx(3)
 
 
-def test_another_organisation_is_never_seen(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_another_organisation_is_never_seen(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call()
-    stranger = Tenant("org_stranger", "default")
+    stranger = Reach("org_stranger")
     assert reader.usage(stranger, **DAY).total.calls == 0
     assert reader.calls(stranger).calls == []
-    assert reader.call(stranger, reader.calls(tenant).calls[0].id) is None
+    assert reader.call(stranger, reader.calls(reach).calls[0].id) is None
 
 
-def test_unknown_models_are_counted_as_unpriced(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_unknown_models_are_counted_as_unpriced(reader: Reader, reach: Reach, seed: Seed) -> None:
     house: dict[str, Any] = {"request_model": "house-llm", "response_model": "", "provider": "acme"}
     seed.call(**house)
-    total = reader.usage(tenant, **DAY).total
+    total = reader.usage(reach, **DAY).total
     assert (total.cost_usd, total.unpriced_calls) == (None, 1)
     seed.call()
-    total = reader.usage(tenant, **DAY).total
+    total = reader.usage(reach, **DAY).total
     assert total.cost_usd == pytest.approx(0.0035)
     assert total.unpriced_calls == 1
 
 
 def test_a_price_step_is_that_of_the_average_prompt(
-    reader: Reader, tenant: Tenant, seed: Seed
+    reader: Reader, reach: Reach, seed: Seed
 ) -> None:
     """gemini-2.5-pro costs 1.25 dollars per million input tokens up to 200,000 a prompt.
 
@@ -230,27 +226,27 @@ def test_a_price_step_is_that_of_the_average_prompt(
     """
     gemini = {"provider": "gcp.gemini", "request_model": "gemini-2.5-pro", "response_model": ""}
     seed.calls([gemini | {"input_tokens": 100_000, "output_tokens": 0}] * 10)
-    assert reader.usage(tenant, **DAY).total.cost_usd == pytest.approx(1.25)
+    assert reader.usage(reach, **DAY).total.cost_usd == pytest.approx(1.25)
 
 
-def test_no_calls_are_zeros_not_gaps(reader: Reader, tenant: Tenant) -> None:
-    answer = reader.usage(tenant, **DAY)
+def test_no_calls_are_zeros_not_gaps(reader: Reader, reach: Reach) -> None:
+    answer = reader.usage(reach, **DAY)
     assert (answer.rows, answer.total.calls, answer.total.cost_usd) == ([], 0, 0.0)
     assert answer.total.co2e_g_market == Range(low=0, mid=0, high=0)
 
 
-def test_today_and_days(reader: Reader, tenant: Tenant, seed: Seed) -> None:
+def test_today_and_days(reader: Reader, reach: Reach, seed: Seed) -> None:
     seed.call(start_time=datetime(2026, 11, 17, 23, tzinfo=UTC))
     seed.call(start_time=datetime(2026, 11, 18, 0, tzinfo=UTC))
     seed.call(start_time=NOW)  # not yet: the end is exclusive
-    assert reader.today(tenant).calls == 1
-    days = reader.daily(tenant)
+    assert reader.today(reach).calls == 1
+    days = reader.daily(reach)
     assert [row.group["day"] for row in days.rows][::29] == ["2026-10-20", "2026-11-18"]
     assert [row.totals.calls for row in days.rows] == [0] * 28 + [1, 1]
 
 
-def test_defaults_are_the_seven_days_until_now(reader: Reader, tenant: Tenant) -> None:
-    answer = reader.usage(tenant)
+def test_defaults_are_the_seven_days_until_now(reader: Reader, reach: Reach) -> None:
+    answer = reader.usage(reach)
     assert (answer.from_, answer.to) == (datetime(2026, 11, 11, 14, tzinfo=UTC), NOW)
 
 
@@ -268,22 +264,20 @@ def test_defaults_are_the_seven_days_until_now(reader: Reader, tenant: Tenant) -
     ],
 )
 def test_bad_questions_are_told_what_to_change(
-    reader: Reader, tenant: Tenant, asked: dict[str, object], sentence: str
+    reader: Reader, reach: Reach, asked: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(BadParameter) as refused:
-        reader.usage(tenant, **asked)  # type: ignore[arg-type]
+        reader.usage(reach, **asked)  # type: ignore[arg-type]
     assert sentence in refused.value.detail
 
 
-def test_provisional_until_the_window_is_closed(
-    reader: Reader, tenant: Tenant, store: Store
-) -> None:
+def test_provisional_until_the_window_is_closed(reader: Reader, reach: Reach, store: Store) -> None:
     start = datetime(2026, 11, 18, tzinfo=UTC)
-    assert reader.usage(tenant, **DAY).provisional_from == start
+    assert reader.usage(reach, **DAY).provisional_from == start
     until = datetime(2026, 11, 18, 14, 15, tzinfo=UTC)
     store.insert("reconciled", ["window_end", "corrections"], [[until, 0]], "window")
-    assert reader.usage(tenant, **DAY).provisional_from == until
-    assert reader.usage(tenant, start="2026-11-17", end="2026-11-18").provisional_from is None
+    assert reader.usage(reach, **DAY).provisional_from == until
+    assert reader.usage(reach, start="2026-11-17", end="2026-11-18").provisional_from is None
 
 
 @given(

@@ -25,7 +25,7 @@ from ecomind_query.models import (
     UsageRow,
 )
 from ecomind_query.ui.equivalents import equivalents_for
-from ecomind_receiver.tenants import Tenant
+from ecomind_receiver.tenants import Reach
 
 NOW = datetime(2026, 11, 18, 14, 32, 7, tzinfo=UTC)
 FACTOR_SET = "2026.11.0"
@@ -317,14 +317,14 @@ class SampleReader:
         self.empty = empty
         self.asked: list[tuple[object, ...]] = []
 
-    def overview(self, tenant: Tenant, trend_days: int) -> Overview:
-        self.asked.append(("overview", tenant, trend_days))
+    def overview(self, reach: Reach, trend_days: int) -> Overview:
+        self.asked.append(("overview", reach, trend_days))
         return empty_overview(trend_days) if self.empty else overview(trend_days)
 
     def calls(
-        self, tenant: Tenant, *, cursor: str | None, limit: int, filters: dict[str, str]
+        self, reach: Reach, *, cursor: str | None, limit: int, filters: dict[str, str]
     ) -> Calls:
-        self.asked.append(("calls", tenant, cursor, limit, filters))
+        self.asked.append(("calls", reach, cursor, limit, filters))
         if self.empty:
             return Calls(calls=[], next_cursor=None)
         detail = call_detail().call
@@ -332,7 +332,7 @@ class SampleReader:
         matching = [row for row in rows if filters.get("team", row.team) == row.team]
         return Calls(calls=matching, next_cursor=None if cursor else "older")
 
-    def call(self, tenant: Tenant, id: str) -> CallDetail | None:
-        self.asked.append(("call", tenant, id))
+    def call(self, reach: Reach, id: str) -> CallDetail | None:
+        self.asked.append(("call", reach, id))
         detail = call_detail()
         return detail if id == detail.call.id else None

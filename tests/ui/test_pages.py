@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from ui import sample
 
 from ecomind_query.models import Overview, TrendPoint
 from ecomind_query.ui import trend, views
 from ecomind_query.ui.pages import router_for
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.tenants import LOCAL, Reach
 
 THIN = "\u202f"
 
@@ -60,12 +60,46 @@ def test_days_are_a_link_and_reach_the_reader(
     client: TestClient, reader: sample.SampleReader
 ) -> None:
     week = client.get("/?days=7").text
-    assert reader.asked == [("overview", LOCAL, 7)]
+    assert reader.asked == [("overview", Reach(LOCAL.org_id), 7)]
     assert 'href="/?days=7" aria-current="true"' in week
     assert 'data-refresh="/fragments/overview?days=7"' in week
     assert week.count('<g class="bar') == 7
     assert client.get("/").text.count('<g class="bar') == 30
     assert client.get("/?days=12").status_code == 422
+
+
+def keyed(request: Request) -> Reach:
+    """A dependency as the application gives one: the reach is in the key, or there is none."""
+    org_id, _, project_id = request.headers.get("authorization", "").partition("/")
+    if not org_id:
+        raise HTTPException(401, "An API key is needed.")
+    return Reach(org_id, project_id or None)
+
+
+def test_pages_are_within_the_reach_of_who_asks(reader: sample.SampleReader) -> None:
+    app = FastAPI()
+    app.include_router(router_for(reader, reach_of=keyed))
+    paths = ("/", "/fragments/overview", "/calls", "/calls/" + "0" * 32)
+    with TestClient(app) as client:
+        assert [client.get(path).status_code for path in paths] == [401] * 4
+        assert reader.asked == []
+        for path in paths:
+            client.get(path, headers={"Authorization": "org_a/alpha"})
+            client.get(path, headers={"Authorization": "org_b"})
+        links = re.findall(r'"(/static/[^"]+)"', client.get("/methodology").text)
+        assert links and {client.get(link).status_code for link in links} == {200}
+    assert [asked[1] for asked in reader.asked] == [Reach("org_a", "alpha"), Reach("org_b")] * 4
+
+
+def test_a_dependency_may_be_asynchronous(reader: sample.SampleReader) -> None:
+    async def reach_of() -> Reach:
+        return Reach("org_a")
+
+    app = FastAPI()
+    app.include_router(router_for(reader, reach_of=reach_of))
+    with TestClient(app) as client:
+        client.get("/")
+    assert reader.asked == [("overview", Reach("org_a"), 30)]
 
 
 def test_the_fragment_is_the_inside_of_the_page(client: TestClient) -> None:
@@ -151,7 +185,9 @@ def test_rankings_link_to_their_calls_unless_they_stand_for_many(client: TestCli
 
 def test_calls_pass_filters_and_cursor_on(client: TestClient, reader: sample.SampleReader) -> None:
     html = client.get("/calls?team=search&model=&counted=true&cursor=abc&evil=1").text
-    assert reader.asked == [("calls", LOCAL, "abc", 50, {"team": "search", "counted": "true"})]
+    assert reader.asked == [
+        ("calls", Reach(LOCAL.org_id), "abc", 50, {"team": "search", "counted": "true"})
+    ]
     assert 'name="team" value="search"' in html
     assert '<option value="true" selected>' in html
     assert "Older calls" not in html
@@ -176,7 +212,7 @@ def test_one_call_shows_its_arithmetic_with_sources(client: TestClient) -> None:
 
 def test_a_cancelled_call_says_so() -> None:
     class Cancelled(sample.SampleReader):
-        def call(self, tenant: object, id: str) -> object:  # type: ignore[override]
+        def call(self, reach: object, id: str) -> object:  # type: ignore[override]
             return sample.call_detail().model_copy(update={"cancelled_by_reconcile": True})
 
     app = FastAPI()
@@ -206,7 +242,7 @@ def test_hostile_names_stay_text() -> None:
     )
 
     class Hostile(sample.SampleReader):
-        def overview(self, tenant: object, trend_days: int) -> Overview:
+        def overview(self, reach: object, trend_days: int) -> Overview:
             return overview
 
     app = FastAPI()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecomind_receiver.control.records import KeyRecord
 
 COLUMNS = (
-    "key", "id", "name", "project", "scopes", "state", "spans/s", "created", "expires", "last used",
+    "id", "name", "project", "scopes", "state", "spans/s", "expires", "last used",
 )  # fmt: skip
 
 KeyId = Annotated[
@@ -156,14 +156,12 @@ def _expiry(text: str | None) -> datetime | None:
 
 def _row(key: KeyRecord, now: datetime) -> tuple[object, ...]:
     return (
-        key.shown,
         key.id,
         key.name,
         key.project_id or "all",
         ", ".join(sorted(key.scopes)) + (f" from {', '.join(key.origins)}" if key.public else ""),
         _state(key, now),
         None if key.spans_per_second is None else f"{key.spans_per_second:g}",
-        control.day_and_time(key.created_at),
         control.day_and_time(key.expires_at),
         control.day_and_time(key.last_used_at),
     )

@@ -11,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, Protocol
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ecomind_query.models import CallDetail, Calls, Overview
 from ecomind_query.ui import format, views
 from ecomind_query.ui.tiers import TIERS
-from ecomind_receiver.tenants import LOCAL, Tenant
+from ecomind_receiver.tenants import LOCAL, Reach
 
 PAGE_ROWS = 50
 FILTERS = ("team", "service", "model", "provider", "environment", "counted")
@@ -48,16 +49,16 @@ MEDIA_TYPES = {
 class Reader(Protocol):
     """What the pages ask for; methods may block."""
 
-    def overview(self, tenant: Tenant, trend_days: int) -> Overview:
+    def overview(self, reach: Reach, trend_days: int) -> Overview:
         """Everything on the front page; trend and top lists cover `trend_days`, 7 or 30."""
 
     def calls(
-        self, tenant: Tenant, *, cursor: str | None, limit: int, filters: dict[str, str]
+        self, reach: Reach, *, cursor: str | None, limit: int, filters: dict[str, str]
     ) -> Calls:
         """One page of calls, newest first; `filters` holds only those of `FILTERS` that are set."""
 
-    def call(self, tenant: Tenant, id: str) -> CallDetail | None:
-        """One call with its derivation; None for an id that is not the tenant's."""
+    def call(self, reach: Reach, id: str) -> CallDetail | None:
+        """One call with its derivation; None for an id that is not within reach."""
 
 
 @dataclass(frozen=True)
@@ -69,36 +70,55 @@ class Asset:
     version: str
 
 
-def router_for(reader: Reader, *, otlp_endpoint: str = "http://127.0.0.1:4318") -> APIRouter:
-    """The page's routes. `otlp_endpoint` is what an empty page tells an app to export to."""
-    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-    assets = _assets()
+def local_reach() -> Reach:
+    """What a caller may read while no keys are asked for."""
+    return Reach(LOCAL.org_id)
 
-    async def front(request: Request, template: str, days: int) -> HTMLResponse:
-        overview = await asyncio.to_thread(reader.overview, LOCAL, days)
+
+def router_for(
+    reader: Reader,
+    *,
+    reach_of: Callable[..., Reach | Awaitable[Reach]] = local_reach,
+    otlp_endpoint: str = "http://127.0.0.1:4318",
+) -> APIRouter:
+    """The page's routes.
+
+    `reach_of` is a FastAPI dependency that gives the caller's `Reach` or refuses it; the static
+    files and the methodology, which are the same for everybody, don't ask it. `otlp_endpoint` is
+    what an empty page tells an app to export to.
+    """
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    assets, asker = _assets(), Depends(reach_of)
+
+    async def front(request: Request, reach: Reach, template: str, days: int) -> HTMLResponse:
+        overview = await asyncio.to_thread(reader.overview, reach, days)
         return _page(template, request, days=days, **_front_context(overview, otlp_endpoint))
 
     @router.get("/")
-    async def overview_page(request: Request, days: Literal["7", "30"] = "30") -> HTMLResponse:
-        return await front(request, "overview.html", int(days))
+    async def overview_page(
+        request: Request, reach: Reach = asker, days: Literal["7", "30"] = "30"
+    ) -> HTMLResponse:
+        return await front(request, reach, "overview.html", int(days))
 
     @router.get("/fragments/overview")
-    async def fragment(request: Request, days: Literal["7", "30"] = "30") -> HTMLResponse:
-        return await front(request, "_overview.html", int(days))
+    async def fragment(
+        request: Request, reach: Reach = asker, days: Literal["7", "30"] = "30"
+    ) -> HTMLResponse:
+        return await front(request, reach, "_overview.html", int(days))
 
     @router.get("/calls")
-    async def calls_page(request: Request, cursor: str = "") -> HTMLResponse:
+    async def calls_page(request: Request, reach: Reach = asker, cursor: str = "") -> HTMLResponse:
         given = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         filters = {name: value for name, value in given.items() if value}
         calls = await asyncio.to_thread(
-            reader.calls, LOCAL, cursor=cursor or None, limit=PAGE_ROWS, filters=filters
+            reader.calls, reach, cursor=cursor or None, limit=PAGE_ROWS, filters=filters
         )
         return _page("calls.html", request, calls=calls, filters=given, is_filtered=bool(filters))
 
     @router.get("/calls/{id}")
-    async def call_page(request: Request, id: str) -> HTMLResponse:
+    async def call_page(request: Request, id: str, reach: Reach = asker) -> HTMLResponse:
         known = CALL_ID.fullmatch(id) is not None
-        detail = await asyncio.to_thread(reader.call, LOCAL, id) if known else None
+        detail = await asyncio.to_thread(reader.call, reach, id) if known else None
         if detail is None:
             return not_found(request)
         return _page("call.html", request, **views.call_context(detail))
@@ -121,6 +141,11 @@ def router_for(reader: Reader, *, otlp_endpoint: str = "http://127.0.0.1:4318") 
 def not_found(request: Request) -> HTMLResponse:
     """The 404 page; the app also answers unknown addresses of browsers with it."""
     return _page("404.html", request, status=404)
+
+
+def refused(request: Request, status: int, sentence: str) -> HTMLResponse:
+    """The page for a browser whose key is missing or not good enough."""
+    return _page("refused.html", request, status=status, code=status, sentence=sentence)
 
 
 def _front_context(overview: Overview, otlp_endpoint: str) -> dict[str, Any]:

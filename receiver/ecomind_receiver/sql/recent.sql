@@ -5,10 +5,11 @@ SELECT s.received_at, {{ segment_id }}, org_id, project_id, s.trace_id, s.span_i
        if(response_model != '', response_model, request_model) AS model,
        if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'resent'), 'resent', s.outcome) AS verdict,
        if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'duplicate'), 'duplicate', s.reason)
-FROM
+FROM {{ staging }} AS s
+WHERE row IN
 (
-    SELECT * FROM {{ staging }}
+    SELECT arrayJoin(groupArrayLast(100)(row)) FROM {{ staging }}
     WHERE length(trace_id) = 16 AND length(span_id) = 8
-    ORDER BY row DESC LIMIT 100 BY org_id
-) AS s
-SETTINGS insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0
+    GROUP BY org_id
+)
+SETTINGS max_threads = 1, insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0

@@ -1,0 +1,36 @@
+"""A store from before `recent_spans` knew projects, opened by this version."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from support.receiver import make_settings
+
+from ecomind_query.reader import Reader
+from ecomind_receiver.store import Store
+from ecomind_receiver.tenants import Reach
+
+OLD_COLUMNS = [
+    "received_at", "segment_id", "org_id", "trace_id", "span_id", "service", "scope", "model",
+    "outcome", "reason",
+]  # fmt: skip
+
+
+def test_older_spans_are_the_organisations_and_no_projects(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    store = Store(settings)
+    store.command("ALTER TABLE recent_spans DROP COLUMN project_id")
+    store.command("ALTER TABLE schema_migrations DELETE WHERE number = 3 SETTINGS mutations_sync=1")
+    row = [datetime.now(UTC), 1, "org_a", b"1" * 16, b"1" * 8, "shop", "", "m", "stored", ""]
+    store.insert("recent_spans", OLD_COLUMNS, [row])
+    store.close()
+
+    store = Store(settings)
+    try:
+        reader = Reader(store, retention_days=90)
+        assert [span.service for span in reader.received(Reach("org_a"), 5).spans] == ["shop"]
+        assert reader.received(Reach("org_a", "default"), 5).spans == []
+        assert reader.received(Reach("org_b"), 5).spans == []
+    finally:
+        store.close()
