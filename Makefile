@@ -1,5 +1,6 @@
 # A few words, each calling one tool. `.venv` is made by itself and refreshed when pyproject.toml changes.
 # Options pass through: make demo ARGS=--exit · make test PYTEST_ARGS="-k spool" · make bench ARGS=--json
+# On real servers instead of SQLite and limits in the process: make test BACKEND=postgres,redis
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -8,6 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UI_TOOLS := query-api/ui-tools
 ARGS ?=
 PYTEST_ARGS ?=
+BACKEND ?=
 
 .PHONY: help demo up test lint types bench docs screenshots soak clean
 
@@ -21,7 +23,7 @@ up: .venv/demo ## Start Ecomind on this machine
 	@$(BIN)/ecomind up $(ARGS)
 
 test: lint types browser-tools ## Run everything that must pass: lint, types, then every test
-	@$(BIN)/pytest -m "not soak" $(PYTEST_ARGS)
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m "not soak" $(PYTEST_ARGS)
 
 lint: .venv/dev ## Check style and who imports whom
 	@$(BIN)/ruff check
@@ -41,7 +43,7 @@ screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every wi
 	@$(BIN)/python $(UI_TOOLS)/screenshots.py $(ARGS)
 
 soak: .venv/dev ## Run the long tests
-	@$(BIN)/pytest -m soak $(PYTEST_ARGS)
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak $(PYTEST_ARGS)
 
 clean: ## Remove .venv and everything that was built; data directories stay
 	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache

@@ -186,6 +186,10 @@ SQL_TABLES: dict[str, str] = {
 Coefficients belong to no organisation, but which of them exist tells what others use and where.
 """
 
+_BARRIER = "LIMIT 1000000000000000"
+"""More rows than there are. A condition of the user is never computed below a limit: without one
+the engine may try it on a row before the tenant's, and fail there with what the row holds."""
+
 STATEMENT = """
 SELECT * FROM ({statement})
 LIMIT {limit:UInt32}
@@ -217,8 +221,8 @@ def within(text: str, reach: Reach) -> str:
 
 
 def tables_within(reach: Reach) -> dict[str, str]:
-    """`SQL_TABLES` held to the rows of `reach`."""
-    return {name: within(text, reach) for name, text in SQL_TABLES.items()}
+    """`SQL_TABLES` held to the rows of `reach`, before anything else is computed."""
+    return {name: f"{within(text, reach)} {_BARRIER}" for name, text in SQL_TABLES.items()}
 
 
 class Queries:

@@ -201,14 +201,14 @@ class Keyring:
         return None if expires_at and expires_at <= self._clock() else entry
 
     async def _may_be_new(self) -> bool:
-        """Whether another look is worth while; asks the store seldom, however many keys fail."""
+        """Look at the store once after this moment, but seldom, however many keys fail at once."""
+        now, before = time.monotonic(), self._number
         async with self._asking:
-            if time.monotonic() - self._asked_at < _LOOK_AGAIN_SECONDS:
-                return True  # what another request has just read
-            self._asked_at = time.monotonic()
-            before = self._number
-            await self.refresh()
-            return self._number != before
+            if self._asked_at < now:  # else another request has asked since
+                await asyncio.sleep(self._asked_at + _LOOK_AGAIN_SECONDS - now)
+                self._asked_at = time.monotonic()
+                await self.refresh()
+        return self._number != before
 
     async def _read(self) -> None:
         snapshot = await asyncio.to_thread(

@@ -150,6 +150,7 @@ MUTATIONS = (
         "WHERE {own} AND received_at",
         "WHERE received_at",
     ),
+    Mutation("sql: conditions before the filter", "queries.py", ' {_BARRIER}"', '"'),
     _unbound("calls"),
     _unbound("calls_footprint"),
     _unbound("usage_hourly"),

@@ -163,6 +163,32 @@ def test_a_new_key_works_at_once_and_a_revoked_one_ends_within_a_second(
     assert asyncio.run(scenario()) < 1
 
 
+def test_a_new_key_works_at_once_while_strangers_try_theirs(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [0]
+    changes = ControlStore.changes
+
+    def counted(store: ControlStore) -> int:
+        asked[0] += 1
+        return changes(store)
+
+    async def scenario() -> float:
+        async with keyring(office, settings) as ring:
+            monkeypatch.setattr(ControlStore, "changes", counted)
+            start = time.monotonic()
+            for _ in range(5):
+                strangers = [refusal(ring, Scope.INGEST, f"x{n}") for n in range(50)]
+                _, text = office.key("org_a", "web")
+                *refused, new = await asyncio.gather(*strangers, refusal(ring, Scope.INGEST, text))
+                assert set(refused) == {Refusal.UNAUTHENTICATED}
+                assert new is None
+            return time.monotonic() - start
+
+    seconds = asyncio.run(scenario())
+    assert asked[0] <= seconds / 0.05 + 2 * seconds + 2  # not once for each stranger
+
+
 def test_while_a_key_is_rotated_both_work(office: Office, settings: Settings) -> None:
     async def scenario() -> None:
         async with keyring(office, settings) as ring:
