@@ -1,10 +1,11 @@
 # Ecomind in a container, as a user without privileges. What is needed to build stays in the first stage.
 #
-# While there are no API keys Ecomind binds loopback only and refuses any other address, so nothing
-# outside the container reaches it unless it shares the host's network:
+# A container is reached from outside, so it asks for API keys; the first comes from `ecomind seed`:
 #
 #   docker build --tag ecomind .
-#   docker run --network host --volume ecomind-data:/data --volume ecomind-keys:/keys ecomind
+#   docker run --rm --volume ecomind-data:/data --volume ecomind-keys:/keys ecomind seed
+#   docker run --publish 4317:4317 --publish 4318:4318 --publish 8080:8080 \
+#       --volume ecomind-data:/data --volume ecomind-keys:/keys ecomind
 #
 # Data and keys are two volumes on purpose: a copy of the data alone opens no spooled request.
 
@@ -12,7 +13,7 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 COPY . .
-RUN python -m venv /opt/ecomind && /opt/ecomind/bin/pip install .
+RUN python -m venv /opt/ecomind && /opt/ecomind/bin/pip install '.[scaled]'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ecomind \
@@ -21,7 +22,8 @@ COPY --from=build /opt/ecomind /opt/ecomind
 ENV PATH=/opt/ecomind/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ECOMIND_DATA_DIR=/data \
-    ECOMIND_KEY_DIR=/keys
+    ECOMIND_KEY_DIR=/keys \
+    ECOMIND_HOST=0.0.0.0
 USER 10001
 VOLUME ["/data", "/keys"]
 EXPOSE 4317 4318 8080
