@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from ecomind_query import problems
 from ecomind_query.callers import reading
+from ecomind_query.desk import Desk
 from ecomind_query.health import health_router
 from ecomind_query.middleware import Guard
 from ecomind_query.reader import Reader
@@ -32,7 +33,7 @@ and are never added. Times are UTC, ranges are half-open. Errors are RFC 9457 pr
 
 
 def create_app(receiver: Receiver, settings: Settings) -> FastAPI:
-    """The application over a receiver that has been started."""
+    """The application over a receiver that has been started. Close its `state.desk` at the end."""
     app = FastAPI(
         title="Ecomind",
         version=version("ecomind"),
@@ -43,18 +44,22 @@ def create_app(receiver: Receiver, settings: Settings) -> FastAPI:
     app.state.door = receiver.door
     reader = Reader(receiver.store, retention_days=settings.retention_days)
     scheme = "http" if receiver.tls is None else "https"
+    desk = app.state.desk = Desk()
     app.include_router(health_router(receiver))
-    app.include_router(api_router(receiver, reader, settings))
+    app.include_router(api_router(receiver, reader, desk, settings))
     app.include_router(
         router_for(
             reader,
+            desk,
             reach_of=reading,
             otlp_endpoint=f"{scheme}://{settings.host}:{receiver.http_port}",
         )
     )
     problems.install(app)
-    open_to_all = isinstance(receiver.door, OpenDoor)
-    app.add_middleware(Guard, own_host=settings.host if open_to_all else None)
+    if isinstance(receiver.door, OpenDoor):
+        app.add_middleware(Guard, own_host=settings.host)
+    else:
+        app.add_middleware(Guard, door=receiver.door)
     _name_problem_type(app)
     return app
 
@@ -69,8 +74,8 @@ def _name_problem_type(app: FastAPI) -> None:
             for operation in path.values():
                 for status, response in operation["responses"].items():
                     content = response.get("content", {})
-                    if int(status) >= 400 and "application/json" in content:
-                        content[problems.MEDIA_TYPE] = content.pop("application/json")
+                    if int(status) >= 400 and content:
+                        content[problems.MEDIA_TYPE] = content.popitem()[1]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

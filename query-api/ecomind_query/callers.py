@@ -6,12 +6,15 @@ may read, `Writing` where and at whose cost it may write.
 
 from __future__ import annotations
 
-from typing import Annotated
+from ipaddress import ip_address
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from ecomind_receiver.authentication import Door, Grant
+from ecomind_query.shapes import Problem
+from ecomind_receiver.authentication import Door, Grant, OpenDoor
+from ecomind_receiver.refusals import RequestRefused
 from ecomind_receiver.tenants import Reach, Scope
 
 ORG = "ecomind.org"
@@ -24,6 +27,13 @@ API_KEY = HTTPBearer(
     " ECOMIND_AUTH=keys. Browsers may give the key as the password of Basic authentication.",
 )
 """Only described here, for /openapi.json; `admit` below reads the header."""
+
+Responses = dict[int | str, dict[str, Any]]
+KEYS: Responses = {
+    401: {"model": Problem, "description": "No API key, or none that is live."},
+    403: {"model": Problem, "description": "The key lacks the scope."},
+}
+"""How a route that wants a key may answer, for /openapi.json."""
 
 
 async def admit(request: Request, scope: Scope) -> Grant:
@@ -43,6 +53,37 @@ async def reading(request: Request) -> Reach:
 async def writing(request: Request) -> Grant:
     """Where the caller may write, and what limits it. Raises RequestRefused."""
     return await admit(request, Scope.INGEST)
+
+
+async def operating(request: Request) -> None:
+    """Let in this machine, and keys with the scope admin. Raises RequestRefused."""
+    if not _is_of_the_house(request):
+        await admit(request, Scope.ADMIN)
+
+
+async def operates(request: Request) -> bool:
+    """Whether `operating` would let the caller in; probes without a key are no failure."""
+    of_the_house = _is_of_the_house(request)
+    if of_the_house or "authorization" not in request.headers:
+        return of_the_house
+    try:
+        await admit(request, Scope.ADMIN)
+    except RequestRefused:
+        return False
+    return True
+
+
+def _is_of_the_house(request: Request) -> bool:
+    """Whether no keys are asked for, or the client is on this machine.
+
+    The server takes a client behind a proxy of this machine from its X-Forwarded-For.
+    """
+    if isinstance(request.app.state.door, OpenDoor):
+        return True
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 Reading = Annotated[Reach, Depends(reading)]

@@ -1,13 +1,18 @@
-"""Is the process alive, can it take a durable write, and what do its counters say."""
+"""Is the process alive, can it take a durable write, and what do its counters say.
+
+Probes come without a key, so whether it is ready is for everybody. Where keys are asked for, what
+ails it (paths, hosts, database users) and its counters are for this machine and for admins.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from ecomind_query.shapes import Alive, Part, Readiness
+from ecomind_query.callers import API_KEY, KEYS, operates, operating
+from ecomind_query.shapes import HIDDEN, Alive, Part, Readiness
 from ecomind_receiver.server import Receiver, Status
 from ecomind_receiver.telemetry import prometheus_text
 
@@ -26,23 +31,35 @@ def health_router(receiver: Receiver) -> APIRouter:
         return Alive()
 
     @router.get("/ready", summary="A durable write is possible", responses=_NOT_READY)
-    async def ready(response: Response) -> Readiness:
+    async def ready(request: Request, response: Response) -> Readiness:
         """200 if an acknowledged span would be durable now, else 503; each part says how it is.
 
-        While only the store fails, spans are still taken into the spool.
+        While only the store fails, spans are still taken into the spool. Beyond loopback, the
+        details are hidden from whoever has no key with the scope admin.
         """
         readiness = readiness_of(receiver.status())
         response.status_code = 200 if readiness.ready else 503
-        return readiness
+        return readiness if await operates(request) else _without_details(readiness)
 
-    @router.get("/metrics", summary="Metrics", response_class=PlainTextResponse)
+    @router.get(
+        "/metrics",
+        summary="Metrics",
+        response_class=PlainTextResponse,
+        responses=KEYS,
+        dependencies=[Depends(API_KEY), Depends(operating)],
+    )
     async def metrics() -> PlainTextResponse:
-        """The receiver's counters in Prometheus' text format."""
+        """The receiver's counters in Prometheus' text format; beyond loopback for admins only."""
         return PlainTextResponse(
             prometheus_text(receiver), media_type="text/plain; version=0.0.4; charset=utf-8"
         )
 
     return router
+
+
+def _without_details(readiness: Readiness) -> Readiness:
+    parts = {name: Part(ready=part.ready, detail=HIDDEN) for name, part in readiness.parts.items()}
+    return Readiness(ready=readiness.ready, parts=parts)
 
 
 def readiness_of(status: Status) -> Readiness:

@@ -20,8 +20,13 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from ecomind_query import problems
 from ecomind_query.callers import ORG
+from ecomind_receiver.authentication import Door
+from ecomind_receiver.refusals import RequestRefused
+from ecomind_receiver.tenants import Scope as KeyScope
 from ecomind_semconv.units import MS_PER_SECOND
 
 Scope = MutableMapping[str, Any]
@@ -56,9 +61,13 @@ _PORT = re.compile(r":\d{1,5}$")
 class Guard:
     """Names a request, holds it to the limits, adds the headers and writes one log line."""
 
-    def __init__(self, app: App, *, own_host: str | None) -> None:
-        """`own_host` is the one beside loopback's that may be named; None: any, keys decide."""
+    def __init__(self, app: App, *, own_host: str | None = None, door: Door | None = None) -> None:
+        """`own_host` is the one beside loopback's that may be named; without it any, keys decide.
+
+        A `door` refuses whoever asks the API without a key, before anything of them is read.
+        """
         self._app = app
+        self._door = door
         self._hosts: frozenset[str] | None = None
         if own_host is not None:
             named = f"[{own_host}]" if ":" in own_host else own_host.lower()
@@ -87,10 +96,25 @@ class Guard:
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, sender: _Sender
     ) -> None:
         refusal = self._refusal(scope, headers)
-        if refusal:
+        stranger = await self._stranger(scope, headers)
+        if stranger:
+            await problems.refusal(Request(scope), stranger)(scope, receive, sender)
+        elif refusal:
             await sender.refuse(*refusal)
         else:
             await self._app(scope, _limited(receive), sender)
+
+    async def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestRefused | None:
+        """The refusal of who shows no key, of whom nothing is read, not even a body."""
+        if self._door is None or b"authorization" in headers:
+            return None
+        if not scope["path"].startswith("/v1/"):
+            return None
+        try:
+            await self._door.admit(KeyScope.READ, "")
+        except RequestRefused as error:
+            return error
+        return None
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())

@@ -45,6 +45,20 @@ def problem(
     return JSONResponse(body.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
+def refusal(request: Request, error: RequestRefused) -> Response:
+    """The answer to a request that was refused: to a browser a page, which asks for a key."""
+    headers, status = {}, error.refusal.http_status
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    if error.refusal is Refusal.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = _PROMPT if _is_page(request) else _BEARER
+    if _is_page(request):
+        page = refused(request, status, error.message)
+        page.headers.update(headers)
+        return page
+    return problem(request, status, error.message, headers=headers)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with problem details."""
 
@@ -54,16 +68,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestRefused)
     async def request_refused(request: Request, error: RequestRefused) -> Response:
-        headers = {}
-        if error.retry_after_seconds is not None:
-            headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
-        if error.refusal is Refusal.UNAUTHENTICATED:
-            headers["WWW-Authenticate"] = _PROMPT if _is_page(request) else _BEARER
-        if _is_page(request):
-            page = refused(request, error.http_status, error.message)
-            page.headers.update(headers)
-            return page
-        return problem(request, error.http_status, error.message, headers=headers)
+        return refusal(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

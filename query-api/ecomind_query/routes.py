@@ -1,21 +1,22 @@
 """The routes under /v1: a shape checks what comes in, the reader answers.
 
-The reader blocks, so each question runs in a thread. Who asks comes from `callers.py` alone.
+The reader blocks, so each question goes through the desk. Who asks comes from `callers.py` alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 
 from ecomind_processor.factors import FactorSet
 from ecomind_query import event
-from ecomind_query.callers import API_KEY, Reading, Writing
+from ecomind_query.callers import API_KEY, KEYS, Reading, Responses, Writing
 from ecomind_query.cursors import call_id
+from ecomind_query.desk import Desk
 from ecomind_query.models import CallDetail, Calls, Overview, Totals, Usage
 from ecomind_query.once import Once
 from ecomind_query.parameters import CallsQuery, Days, OverviewQuery, SpansQuery, UsageQuery
@@ -26,11 +27,6 @@ from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import Reach
 
-Responses = dict[int | str, dict[str, Any]]
-_KEYS: Responses = {
-    401: {"model": Problem, "description": "No API key, or none that is live."},
-    403: {"model": Problem, "description": "The key lacks the scope."},
-}
 _INVALID: Responses = {422: {"model": Problem, "description": "A value can't be used; see detail."}}
 _UNKNOWN: Responses = {404: {"model": Problem, "description": "There is no such call."}}
 _BUSY: Responses = {
@@ -50,23 +46,23 @@ CallId = Annotated[
 ]
 
 
-def api_router(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter:
+def api_router(receiver: Receiver, reader: Reader, desk: Desk, settings: Settings) -> APIRouter:
     """Every route under /v1."""
-    router = APIRouter(prefix="/v1", dependencies=[Depends(API_KEY)], responses=_KEYS)
-    router.include_router(_figures(reader))
-    router.include_router(_calls(reader))
-    router.include_router(_ingest(receiver, reader, settings))
-    router.include_router(_tools(reader))
+    router = APIRouter(prefix="/v1", dependencies=[Depends(API_KEY)], responses=KEYS)
+    router.include_router(_figures(reader, desk))
+    router.include_router(_calls(reader, desk))
+    router.include_router(_ingest(receiver, reader, desk, settings))
+    router.include_router(_tools(reader, desk))
     return router
 
 
-def _figures(reader: Reader) -> APIRouter:
+def _figures(reader: Reader, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["figures"], responses=_INVALID)
 
     @router.get("/usage", summary="Totals by any mix of dimensions")
     async def usage(reach: Reading, query: Annotated[UsageQuery, Query()]) -> Usage:
         """Calls, tokens, energy, CO2e, water and list price, by group and in total."""
-        return await asyncio.to_thread(
+        return await desk.ask(
             reader.usage,
             reach,
             start=query.from_,
@@ -78,28 +74,28 @@ def _figures(reader: Reader) -> APIRouter:
     @router.get("/today", summary="Totals since 00:00 UTC")
     async def today(reach: Reading) -> Totals:
         """Totals of the current UTC day until now."""
-        return await asyncio.to_thread(reader.today, reach)
+        return await desk.ask(reader.today, reach)
 
     @router.get("/aggregate/daily", summary="Totals by day")
     async def daily(reach: Reading, query: Annotated[Days, Query()]) -> Usage:
         """Totals of each UTC day, by default of the last 30; days without calls have zeros."""
-        return await asyncio.to_thread(reader.daily, reach, start=query.from_, end=query.to)
+        return await desk.ask(reader.daily, reach, start=query.from_, end=query.to)
 
     @router.get("/overview", summary="What the front page shows")
     async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:
         """Today against yesterday, the trend, rankings, evidence and what is coming in."""
-        return await asyncio.to_thread(reader.overview, reach, query.trend_days)
+        return await desk.ask(reader.overview, reach, query.trend_days)
 
     return router
 
 
-def _calls(reader: Reader) -> APIRouter:
+def _calls(reader: Reader, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["calls"], responses=_INVALID)
 
     @router.get("/calls", summary="Single calls, newest first")
     async def calls(reach: Reading, query: Annotated[CallsQuery, Query()]) -> Calls:
         """Calls as they stand after corrections, counted or not, with the reason where not."""
-        return await asyncio.to_thread(
+        return await desk.ask(
             reader.calls, reach, cursor=query.cursor, limit=query.limit, filters=query.filters()
         )
 
@@ -108,7 +104,7 @@ def _calls(reader: Reader) -> APIRouter:
     )
     async def call(reach: Reading, id: CallId) -> CallDetail:
         """The call with its ranges, its coefficients and each formula with the numbers put in."""
-        detail = await asyncio.to_thread(reader.call, reach, id)
+        detail = await desk.ask(reader.call, reach, id)
         if detail is None:
             raise HTTPException(404, "There is no call with this id.")
         return detail
@@ -116,7 +112,7 @@ def _calls(reader: Reader) -> APIRouter:
     return router
 
 
-def _ingest(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter:
+def _ingest(receiver: Receiver, reader: Reader, desk: Desk, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["ingest"], responses=_INVALID | _BUSY)
     factors, once = FactorSet.load(), Once()
 
@@ -132,26 +128,26 @@ def _ingest(receiver: Receiver, reader: Reader, settings: Settings) -> APIRouter
         receiver.ignore_claims("body", len(ignored))
         identity = event.identify(body, tenant)
         hashes = identity.trace_hash, identity.span_number
-        known = body.event_id is not None and await asyncio.to_thread(
-            reader.is_stored, Reach(*tenant), *hashes
-        )
-        if not known:
-            span = event.to_otlp(body, identity, now)
-            known = await once.write(
-                identity, lambda: receiver.accept(tenant, span, PROTOBUF, quotas=grant.quotas)
-            )
+        span = event.to_otlp(body, identity, now)
+        accept = partial(receiver.accept, tenant, span, PROTOBUF, quotas=grant.quotas)
+        if body.event_id is None:  # its id is random: nobody repeats it
+            await accept()
+            known = False
+        else:
+            known = await desk.ask(reader.is_stored, Reach(*tenant), *hashes)
+            known = known or await once.write(identity, accept)
         return Accepted(id=call_id(*hashes), duplicate=known, ignored=ignored)
 
     return router
 
 
-def _tools(reader: Reader) -> APIRouter:
+def _tools(reader: Reader, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["tools"], responses=_INVALID)
 
     @router.get("/diagnostics/spans", summary="The last spans received and what became of them")
     async def spans(reach: Reading, query: Annotated[SpansQuery, Query()]) -> Received:
         """Every span, GenAI or not, with its outcome and why it is not counted."""
-        return await asyncio.to_thread(reader.received, reach, query.limit)
+        return await desk.ask(reader.received, reach, query.limit)
 
     @router.post("/sql", summary="One SELECT over your own rows", responses=_REFUSED)
     async def sql(reach: Reading, body: SqlStatement) -> SqlResult:
@@ -159,6 +155,6 @@ def _tools(reader: Reader) -> APIRouter:
 
         At most 10,000 rows and ten seconds. Corrections are rows with sign −1: sum `sign`.
         """
-        return await asyncio.to_thread(reader.sql, reach, body.sql)
+        return await desk.ask(reader.sql, reach, body.sql)
 
     return router

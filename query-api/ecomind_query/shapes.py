@@ -126,8 +126,12 @@ class Alive(Model):
     status: str = "alive"
 
 
+HIDDEN = "hidden"
+"""Stands for a detail that the caller may not see."""
+
+
 class Part(Model):
-    """One thing that readiness depends on."""
+    """One thing that readiness depends on; who may not see the detail gets `hidden`."""
 
     ready: bool
     detail: str

@@ -16,15 +16,14 @@ import string
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 Kind = Literal["live", "test"]
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 ID_CHARACTERS, SECRET_CHARACTERS, CHECK_CHARACTERS = 8, 27, 6
-_SHOWN = re.compile(rf"eco_(?:live|test)_[0-9A-Za-z]{{{ID_CHARACTERS}}}(?=_)")
 _SHAPE = re.compile(
-    rf"eco_(live|test)_([0-9A-Za-z]{{{ID_CHARACTERS}}})"
+    rf"eco_(?:live|test)_([0-9A-Za-z]{{{ID_CHARACTERS}}})"
     rf"_[0-9A-Za-z]{{{SECRET_CHARACTERS}}}([0-9A-Za-z]{{{CHECK_CHARACTERS}}})"
 )
 _PEPPER_BYTES = 32
@@ -42,9 +41,7 @@ class MintedKey:
 class ParsedKey:
     """A text that has the shape of a key; whether there is such a key is another question."""
 
-    kind: Kind
     id: str
-    text: str = field(repr=False)
 
 
 def mint(kind: Kind) -> MintedKey:
@@ -55,17 +52,11 @@ def mint(kind: Kind) -> MintedKey:
 
 
 def parse(text: str) -> ParsedKey | None:
-    """The parts of a key; None if the text is not one or a character of it is wrong."""
+    """The id in a key; None if the text is not one or a character of it is wrong."""
     match = _SHAPE.fullmatch(text)
-    if match is None or match[3] != _check(text[:-CHECK_CHARACTERS]):
+    if match is None or match[2] != _check(text[:-CHECK_CHARACTERS]):
         return None
-    return ParsedKey(cast(Kind, match[1]), match[2], text)
-
-
-def redact(text: str) -> str:
-    """What may be shown of a key: its prefix and id. Of anything else, nothing."""
-    match = _SHOWN.match(text)
-    return f"{match[0] if match else ''}…"
+    return ParsedKey(match[1])
 
 
 class Peppers:

@@ -1,8 +1,8 @@
 """From a request's headers to who asks: the one place where a tenant is found out.
 
-Every live key is in memory, so a request costs one HMAC and no query. The copy is read again when
-the control store says that it has changed (asked twice a second, or announced through Redis) and
-at least once a minute whatever was announced; a key that fails is looked for once more in a fresh
+Every live key is in memory, so a request costs one HMAC and no query. Twice a second, and when a
+notice comes through Redis, the control store is asked whether something has changed, and then all
+is read again, as it is every minute anyway. A key that fails is looked for once more in a fresh
 copy, so a new key works at once. An unknown id takes the path of a known one with a wrong secret.
 """
 
@@ -17,8 +17,9 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from ecomind_receiver import api_keys
 from ecomind_receiver.api_keys import Peppers
@@ -32,10 +33,12 @@ from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import ANYONE, LOCAL, Caller, Scope, Tenant
 
 log = logging.getLogger("ecomind.keys")
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 _LOOK_AGAIN_SECONDS = 0.05
 _TOUCH_SECONDS = 60.0
+_ANSWER_SECONDS = 3.0
 _CHALLENGE = "Send a header `Authorization: Bearer` with an API key."
 
 
@@ -45,7 +48,6 @@ class Grant(NamedTuple):
     caller: Caller
     tenant: Tenant | None
     quotas: Quotas = UNLIMITED
-    public: bool = False
 
     def writes(self) -> Tenant:
         """Where calls are stored. Only keys with a project have the scope that leads here."""
@@ -119,31 +121,28 @@ class Keyring:
         self._entries: dict[str, _Entry] = {}
         self._origins: frozenset[str] = frozenset()
         self._number = -1
-        self._read_at = self._asked_at = -float("inf")
-        self._touched_at = time.monotonic()
+        self._read_at = self._looked_at = -float("inf")
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="keys")
         self._used: dict[str, datetime] = {}
-        self._reading, self._asking = asyncio.Lock(), asyncio.Lock()
+        self._reading, self._looking = asyncio.Lock(), asyncio.Lock()
         self._notices = _notices(settings)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Read every key, then keep reading in the background. Raises ControlError."""
         await self._read()
-        self._tasks.append(asyncio.create_task(self._watch(), name="keys-watch"))
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._note_uses())]
         if self._notices:
-            self._tasks.append(
-                asyncio.create_task(self._notices.run(self.refresh), name="keys-notices")
-            )
+            self._tasks.append(asyncio.create_task(self._notices.run(self.refresh)))
 
     async def close(self) -> None:
         """Stop reading, note when keys were last used, let go of the store."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._touch()
         await asyncio.to_thread(self._store.close)
+        self._threads.shutdown(wait=False)
 
     def has(self, scope: Scope) -> bool:
         """Whether any live key has the scope."""
@@ -159,8 +158,12 @@ class Keyring:
             raise self._refused("missing", Refusal.UNAUTHENTICATED, f"No API key. {_CHALLENGE}")
         text = credential(authorization)
         entry = self._find(text)
-        if entry is None and await self._may_be_new():
+        if entry is None:
+            await self._look_again()
             entry = self._find(text)
+        if entry is None and self.error:
+            sentence = "The keys can't be read now, and this one is not among those last read."
+            raise self._refused("unreadable", Refusal.UNAVAILABLE, sentence)
         if entry is None:
             sentence = f"The API key is unknown, revoked or expired. {_CHALLENGE}"
             raise self._refused("unknown", Refusal.UNAUTHENTICATED, sentence)
@@ -177,14 +180,15 @@ class Keyring:
         """Read the keys again if the control store has changed, or if it is time."""
         async with self._reading:  # one after the other: an older copy never replaces a newer one
             try:
-                number = await asyncio.to_thread(self._store.changes)
+                number = await self._ask(self._store.changes)
                 if number != self._number or self._age_seconds() >= self._refresh_seconds:
                     await self._read()
                 self.error = ""
-            except ControlError as error:
+            except Exception as error:  # whatever it is: without this no revocation is ever seen
                 if not self.error:
-                    log.error("keys can't be read", extra={"error": str(error)})
-                self.error = f"The keys in use are {self._age_seconds():.0f} s old: {error}"
+                    log.error("keys can't be read", extra={"error": describe(error)})
+                age = f"{self._age_seconds():.0f} s"
+                self.error = f"the keys in use are {age} old: {describe(error)}"
 
     def _age_seconds(self) -> float:
         return time.monotonic() - self._read_at
@@ -200,18 +204,29 @@ class Keyring:
         expires_at = entry.record.expires_at
         return None if expires_at and expires_at <= self._clock() else entry
 
-    async def _may_be_new(self) -> bool:
+    async def _look_again(self) -> None:
         """Look at the store once after this moment, but seldom, however many keys fail at once."""
-        now, before = time.monotonic(), self._number
-        async with self._asking:
-            if self._asked_at < now:  # else another request has asked since
-                await asyncio.sleep(self._asked_at + _LOOK_AGAIN_SECONDS - now)
-                self._asked_at = time.monotonic()
-                await self.refresh()
-        return self._number != before
+        now = time.monotonic()
+        async with self._looking:
+            if self._looked_at >= now or self.error:
+                return  # another request has looked since, or looking is in vain
+            await asyncio.sleep(self._looked_at + _LOOK_AGAIN_SECONDS - now)
+            started = time.monotonic()
+            await self.refresh()
+            self._looked_at = started
+
+    async def _ask(self, question: Callable[..., T], *given: object) -> T:
+        """An answer of the store, from threads that nothing else uses. Raises ControlError."""
+        asking = asyncio.get_running_loop().run_in_executor(self._threads, question, *given)
+        try:
+            return await asyncio.wait_for(asking, _ANSWER_SECONDS)
+        except TimeoutError:
+            raise ControlError(
+                f"The control store has not answered within {_ANSWER_SECONDS:.0f} seconds."
+            ) from None
 
     async def _read(self) -> None:
-        snapshot = await asyncio.to_thread(
+        snapshot = await self._ask(
             read_snapshot, self._store, self._clock(), self._settings.quota_burst_seconds
         )
         self._entries = {
@@ -233,21 +248,21 @@ class Keyring:
         caller = Caller(record.org_id, record.project_id, record.id, record.scopes)
         tenant = Tenant(record.org_id, record.project_id) if record.project_id else None
         org = snapshot.quotas.get(record.org_id) or default_quota(self._settings)
-        quotas = Quotas(record.id, org, _quota(record.spans_per_second, self._settings))
-        return _Entry(record, Grant(caller, tenant, quotas, record.public))
+        own = _quota(record.spans_per_second, self._settings)
+        return _Entry(record, Grant(caller, tenant, Quotas(record.id, org, own, record.public)))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            announced = self._notices is not None and self._notices.live
-            if not announced or self._age_seconds() >= self._refresh_seconds:
-                await self.refresh()
-            if time.monotonic() - self._touched_at >= _TOUCH_SECONDS:
-                await self._touch()
+            await self.refresh()
+
+    async def _note_uses(self) -> None:
+        while True:
+            await asyncio.sleep(_TOUCH_SECONDS)
+            await self._touch()
 
     async def _touch(self) -> None:
         used, self._used = self._used, {}
-        self._touched_at = time.monotonic()
         if not used:
             return
 
@@ -256,14 +271,19 @@ class Keyring:
                 touch(transaction, used)
 
         try:
-            await asyncio.to_thread(write)
-        except ControlError as error:
+            await self._ask(write)
+        except Exception as error:  # the next one notes them
             self._used = used | self._used
-            log.warning("last use of keys not noted", extra={"error": str(error)})
+            log.warning("last use of keys not noted", extra={"error": describe(error)})
 
     def _refused(self, reason: str, refusal: Refusal, sentence: str) -> RequestRefused:
         self.failures[reason] = self.failures.get(reason, 0) + 1
         return RequestRefused(refusal, sentence)
+
+
+def describe(error: Exception) -> str:
+    """What went wrong; of what we have no sentence for, only the kind, for it may quote data."""
+    return str(error) if isinstance(error, ControlError) else type(error).__name__
 
 
 def credential(authorization: str) -> str:

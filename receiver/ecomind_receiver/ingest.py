@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-import zlib
-from collections.abc import Iterator
 
 from ecomind_receiver import frame
+from ecomind_receiver.inflating import Inflater, too_large
 from ecomind_receiver.limits import UNLIMITED, Limits, Quotas
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.secrets import Secrets
@@ -17,9 +15,12 @@ from ecomind_receiver.tenants import Tenant
 
 log = logging.getLogger("ecomind.otlp")
 
+INTERNAL = "Internal error; the request was not stored. Send it again."
+
+PUBLIC_MAX_BYTES = 1024 * 1024
+"""The largest request of a public key: anybody may hold one."""
+
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-_INLINE_BYTES = 64 * 1024
-_PIECE_BYTES = 256 * 1024
 
 
 class Ingest:
@@ -33,7 +34,7 @@ class Ingest:
         self._limits = limits
         self._max_bytes = request_max_bytes
         self._pseudonym_keys: dict[tuple[str, int], tuple[int, int]] = {}
-        self._inflating = asyncio.Semaphore(1)
+        self._inflater = Inflater()
         self.acked_spans = 0
         self.requests: dict[tuple[str, str], int] = {}
         self._logged: dict[tuple[Refusal, str], float] = {}
@@ -60,14 +61,22 @@ class Ingest:
         self.acked_spans += spans
         return spans
 
+    def max_bytes(self, quotas: Quotas) -> int:
+        """The largest request, in bytes, that may be sent at these quotas."""
+        return min(self._max_bytes, PUBLIC_MAX_BYTES) if quotas.public else self._max_bytes
+
     def refused(self, transport: str, error: RequestRefused, org_id: str = "") -> None:
         """Count a request that was refused, here or before; log one a second of each kind."""
         self._count(transport, "failure" if error.refusal is Refusal.UNAVAILABLE else "refused")
         now = time.monotonic()
         if now - self._logged.get((error.refusal, org_id), -1.0) >= 1:
             self._logged[error.refusal, org_id] = now
-            values = {"status": error.http_status, "error": error.message, "org": org_id}
+            values = {"status": error.refusal.http_status, "error": error.message, "org": org_id}
             log.warning("refused", extra=values)
+
+    def close(self) -> None:
+        """End the threads that inflate."""
+        self._inflater.close()
 
     def ignore_claims(self, source: str, claims: int) -> None:
         """Count what named another tenant than the key does; nothing else comes of it."""
@@ -80,22 +89,15 @@ class Ingest:
     async def _accept(
         self, tenant: Tenant, quotas: Quotas, body: bytes, media_type: str, encoding: str
     ) -> int:
-        if len(body) > self._max_bytes:
-            raise too_large(self._max_bytes)
+        max_bytes = self.max_bytes(quotas)
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
         if encoding not in ("", "identity"):
-            body = await self._decompressed(body, encoding)
-        count = _COUNTERS.get(media_type)
-        if count is None:
-            raise RequestRefused(
-                Refusal.UNSUPPORTED,
-                f"Content-Type must be {PROTOBUF} or {JSON}, not {media_type!r}.",
-            )
-        try:
-            spans = count(body)
-        except frame.FrameError as error:
-            raise RequestRefused(Refusal.MALFORMED, str(error)) from error
+            body = await self._inflater.inflate(tenant.org_id, body, encoding, max_bytes)
+        spans = _spans_in(body, media_type)
         if not spans:
             return 0
+        self._require_room(tenant.org_id, len(body))
         await self._charge(tenant.org_id, quotas, spans)
         json = media_type == JSON
         now_ns = time.time_ns()
@@ -104,21 +106,22 @@ class Ingest:
         try:
             await self._spool.append(tenant.org_id, record, spans, json=json)
         except SpoolFull as error:
-            raise RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.") from error
+            raise _not_now(error) from error
         return spans
 
-    async def _decompressed(self, body: bytes, encoding: str) -> bytes:
-        if encoding not in _WINDOW_BITS:
-            raise RequestRefused(
-                Refusal.UNSUPPORTED,
-                f"Content-Encoding must be gzip, deflate or identity, not {encoding!r}.",
-            )
-        if len(body) <= _INLINE_BYTES:
-            return decompress(body, encoding, self._max_bytes)
-        async with self._inflating:  # one at a time: many bombs together hold no more than one
-            return await asyncio.to_thread(decompress, body, encoding, self._max_bytes)
+    def _require_room(self, org_id: str, size_bytes: int) -> None:
+        """Before anything is charged: who is asked to come again has not used up a quota."""
+        try:
+            self._spool.require_room(org_id, size_bytes)
+        except SpoolFull as error:
+            raise _not_now(error) from error
 
     async def _charge(self, org_id: str, quotas: Quotas, spans: int) -> None:
+        if quotas.public and quotas.key and spans > quotas.key.burst_spans:
+            most = f"{quotas.key.burst_spans:.0f}"
+            raise RequestRefused(
+                Refusal.TOO_LARGE, f"This public key may send {most} spans at once, not {spans}."
+            )
         refused = await self._limits.take(org_id, quotas.key_id, quotas.org, quotas.key, spans)
         if refused is None:
             return
@@ -139,49 +142,18 @@ class Ingest:
         return key
 
 
-_WINDOW_BITS = {"gzip": 31, "deflate": 15}
-
-
-def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Inflate gzip (all members) or zlib data, never past `max_bytes`. Raises RequestRefused.
-
-    In small pieces, so that a bomb costs `max_bytes` of memory at most and not a multiple of it.
-    """
-    pieces: list[bytes] = []
-    room = max_bytes
+def _spans_in(body: bytes, media_type: str) -> int:
+    counter = _COUNTERS.get(media_type)
+    if counter is None:
+        raise RequestRefused(Refusal.UNSUPPORTED, f"Content-Type must be {PROTOBUF} or {JSON}.")
     try:
-        for piece in _inflated(body, _WINDOW_BITS[encoding]):
-            room -= len(piece)
-            if room < 0:
-                raise too_large(max_bytes)
-            pieces.append(piece)
-    except (zlib.error, EOFError) as error:
-        raise RequestRefused(
-            Refusal.MALFORMED, f"The body is not valid {encoding}: {error}."
-        ) from error
-    return b"".join(pieces)
+        return counter(body)
+    except frame.FrameError as error:
+        raise RequestRefused(Refusal.MALFORMED, str(error)) from error
 
 
-def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
-    stream = zlib.decompressobj(window_bits)
-    for start in range(0, len(body), _PIECE_BYTES):
-        data = body[start : start + _PIECE_BYTES]
-        while data:
-            if stream.eof:  # another member follows
-                stream = zlib.decompressobj(window_bits)
-            yield stream.decompress(data, _PIECE_BYTES)
-            data = stream.unused_data if stream.eof else stream.unconsumed_tail
-    if not stream.eof:
-        raise EOFError("it ends too early")
-
-
-def too_large(max_bytes: int) -> RequestRefused:
-    """The refusal of a body above the limit."""
-    return RequestRefused(
-        Refusal.TOO_LARGE,
-        f"The request is larger than {max_bytes} bytes, before or after decompression."
-        " Send smaller batches, or raise ECOMIND_REQUEST_MAX_BYTES.",
-    )
+def _not_now(error: SpoolFull) -> RequestRefused:
+    return RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.")
 
 
 _COUNTERS = {PROTOBUF: frame.count_protobuf, JSON: frame.count_json}

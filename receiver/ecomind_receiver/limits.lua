@@ -6,6 +6,7 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local cost = tonumber(ARGV[1])
+local longest_ms = 1e12 -- 31 years; Redis takes no time that is endless or in powers of ten
 local refusing, longest = 0, 1 -- one microsecond is no wait: the clock is no finer
 local debts = {}
 for i, key in ipairs(KEYS) do
@@ -20,9 +21,9 @@ for i, key in ipairs(KEYS) do
   if wait > longest then refusing, longest = i, wait end
   debts[i] = debt + cost * us_per_span
 end
-if refusing > 0 then return {refusing, math.ceil(longest)} end
+if refusing > 0 then return {refusing, math.ceil(math.min(longest, 1000 * longest_ms))} end
 for i, key in ipairs(KEYS) do
-  local full_in_ms = math.max(1, math.ceil(debts[i] / 1000))
+  local full_in_ms = math.max(1, math.min(longest_ms, math.ceil(debts[i] / 1000)))
   redis.call('SET', key, struct.pack('dd', now, debts[i]), 'PX', full_in_ms)
 end
 return {0, 0}

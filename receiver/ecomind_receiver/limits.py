@@ -28,11 +28,12 @@ class Quota(NamedTuple):
 
 
 class Quotas(NamedTuple):
-    """What a request is charged to; None: no limit."""
+    """What a request is charged to; None: no limit. `public`: anybody may hold the key."""
 
     key_id: str = ""
     org: Quota | None = None
     key: Quota | None = None
+    public: bool = False
 
 
 UNLIMITED = Quotas()
@@ -55,10 +56,6 @@ class Limits(Protocol):
     def degraded(self) -> bool:
         """Whether shared limits are out of reach, so that local shares stand in for them."""
 
-    @property
-    def errors(self) -> int:
-        """How often shared limits could not be asked."""
-
     async def take(
         self,
         org_id: str,
@@ -77,7 +74,6 @@ class LocalLimits:
     """Limits of one process. `share` is its part of every rate and burst, above 0 and up to 1."""
 
     degraded = False
-    errors = 0
 
     def __init__(self, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._share = share

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -10,10 +12,12 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from ecomind_receiver.authentication import Door, Grant
-from ecomind_receiver.ingest import PROTOBUF, Ingest
-from ecomind_receiver.refusals import RequestRefused
+from ecomind_receiver.ingest import INTERNAL, PROTOBUF, Ingest
+from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.tenants import Scope, foreign_headers
 from ecomind_receiver.tls import Tls
+
+log = logging.getLogger("ecomind.otlp")
 
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
@@ -23,15 +27,21 @@ async def serve_grpc(
 ) -> tuple[Any, int]:
     """Start the server on `host:port`: (server, bound port). Raises OSError if it can't bind."""
 
-    async def export(body: bytes, context: Any) -> bytes:
+    async def export(messages: AsyncIterator[bytes], context: Any) -> bytes:
         try:
             grant = await _admit(ingest, door, context)
+            body = await anext(aiter(messages), b"")
             await ingest.accept(
                 grant.writes(), body, PROTOBUF, quotas=grant.quotas, transport="grpc"
             )
+            return b""
         except RequestRefused as error:
-            await context.abort(error.refusal.grpc_code, error.message, _retry_info(error))
-        return b""
+            refused = error
+        except Exception:
+            log.exception("request failed")
+            refused = RequestRefused(Refusal.UNAVAILABLE, INTERNAL)
+        await context.abort(refused.refusal.grpc_code, refused.message, _retry_info(refused))
+        raise AssertionError("an aborted call goes no further")
 
     server = grpc.aio.server(
         options=(
@@ -39,7 +49,8 @@ async def serve_grpc(
             ("grpc.so_reuseport", 0),
         )
     )
-    handlers = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    # A stream of one message is the same on the wire, and it is not read before the key is known.
+    handlers = {"Export": grpc.stream_unary_rpc_method_handler(export)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     try:
         if tls:

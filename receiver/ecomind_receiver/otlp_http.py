@@ -18,7 +18,8 @@ from typing import Any
 from google.rpc import status_pb2
 
 from ecomind_receiver.authentication import Door, Grant
-from ecomind_receiver.ingest import JSON, PROTOBUF, Ingest, too_large
+from ecomind_receiver.inflating import too_large
+from ecomind_receiver.ingest import INTERNAL, JSON, PROTOBUF, Ingest
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.tenants import Scope as KeyScope
 from ecomind_receiver.tenants import foreign_headers
@@ -41,10 +42,9 @@ _PREFLIGHT = (
 class OtlpHttp:
     """The ASGI application behind the OTLP/HTTP port."""
 
-    def __init__(self, ingest: Ingest, door: Door, request_max_bytes: int) -> None:
+    def __init__(self, ingest: Ingest, door: Door) -> None:
         self._ingest = ingest
         self._door = door
-        self._max_bytes = request_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,11 +71,11 @@ class OtlpHttp:
     async def _traces(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
         media_type = _media_type(headers)
         encoding = headers.get("content-encoding", "").strip().lower()
-        shared: tuple[Header, ...] = ()
+        origin = headers.get("origin", "")
+        shared = _for_origin(origin) if self._door.knows_origin(origin) else ()
         try:
             grant = await self._admit(headers)
-            shared = _for_origin(headers["origin"]) if grant.public else ()
-            body = await self._body(headers, receive)
+            body = await self._body(headers, receive, self._ingest.max_bytes(grant.quotas))
             if body is None:
                 return  # the client went away: nothing was promised
             await self._ingest.accept(
@@ -85,7 +85,7 @@ class OtlpHttp:
             await _refuse(send, media_type, error, *shared)
         except Exception:
             log.exception("request failed")
-            await _reply(send, 500, "text/plain", b"Internal error; the request was not stored.\n")
+            await _refuse(send, media_type, RequestRefused(Refusal.UNAVAILABLE, INTERNAL), *shared)
         else:
             await _reply(send, 200, media_type, _SUCCESS[media_type], *shared)
 
@@ -99,30 +99,14 @@ class OtlpHttp:
         self._ingest.ignore_claims("header", foreign_headers(grant.writes(), headers))
         return grant
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | None:
+    async def _body(
+        self, headers: dict[str, str], receive: Receive, max_bytes: int
+    ) -> bytes | None:
         try:
-            return await self._read(headers, receive)
+            return await _read(headers, receive, max_bytes)
         except RequestRefused as error:
             self._ingest.refused("http", error)
             raise
-
-    async def _read(self, headers: dict[str, str], receive: Receive) -> bytes | None:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._max_bytes:
-            raise too_large(self._max_bytes)
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise too_large(self._max_bytes)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _media_type(headers: dict[str, str]) -> str:
@@ -130,7 +114,31 @@ def _media_type(headers: dict[str, str]) -> str:
 
 
 def _for_origin(origin: str) -> tuple[Header, ...]:
-    return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"))
+    return (
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", b"retry-after"),
+        (b"vary", b"origin"),
+    )
+
+
+async def _read(headers: dict[str, str], receive: Receive, max_bytes: int) -> bytes | None:
+    """The body; None if the client went away. Raises RequestRefused."""
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > max_bytes:
+        raise too_large(max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def _refuse(send: Send, media_type: str, error: RequestRefused, *more: Header) -> None:
@@ -147,7 +155,7 @@ async def _refuse(send: Send, media_type: str, error: RequestRefused, *more: Hea
         more = (*more, (b"www-authenticate", b'Bearer realm="Ecomind"'))
     if error.refusal in _BODY_UNREAD:
         more = (*more, (b"connection", b"close"))
-    await _reply(send, error.http_status, media_type, body, *more)
+    await _reply(send, error.refusal.http_status, media_type, body, *more)
 
 
 _BODY_UNREAD = (Refusal.UNAUTHENTICATED, Refusal.FORBIDDEN, Refusal.TOO_LARGE)

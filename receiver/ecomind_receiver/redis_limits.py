@@ -5,9 +5,9 @@ way are asked together after it, each by itself, over one connection: a client's
 round trip, and a receiver with a thousand requests at once would otherwise wait for itself.
 
 Redis may be away: what it would have decided is then decided here, on this receiver's share of each
-quota, so that together the receivers still admit no more than the quota and no sender waits for
-Redis. While it is away, one request a second tries it again. Redis holds nothing here that can't be
-lost.
+quota, so that the receivers together keep to the mean rate and no sender waits for Redis. Shares
+begin full, so each switch may let one burst more through. While Redis is away, one request a second
+tries it again. It holds nothing here that can't be lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from ecomind_receiver.limits import Level, LocalLimits, Quota, Refused
 
@@ -62,15 +62,13 @@ def open_redis(url: str, **options: Any) -> Redis:
 class RedisLimits:
     """Shared limits, with local ones at `1 / receivers` of each quota while Redis is away.
 
-    `degraded` says that they stand in now, `errors` how many round trips to Redis have failed.
-    Raises ValueError for a URL that is none.
+    `degraded` says that they stand in now. Raises ValueError for a URL that is none.
     """
 
     def __init__(
         self, url: str, receivers: int, *, timeout_seconds: float = _TIMEOUT_SECONDS
     ) -> None:
         self.degraded = False
-        self.errors = 0
         self._redis = open_redis(url, socket_timeout=None)
         self._local = LocalLimits(share=1 / receivers)
         self._timeout_seconds = timeout_seconds
@@ -137,10 +135,7 @@ class RedisLimits:
             again = await self._run([asked[at] for at in missed])
             for at, reply in zip(missed, again, strict=True):
                 replies[at] = reply
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
+        return [_reply(reply) for reply in replies]
 
     async def _run(self, asked: list[list[str | float]]) -> list[Any]:
         """A reply or an error for each, in one round trip."""
@@ -160,7 +155,6 @@ class RedisLimits:
         return False
 
     def _failed(self, error: Exception) -> None:
-        self.errors += 1
         self._try_again_at = time.monotonic() + _RETRY_SECONDS
         if not self.degraded:
             self.degraded = True
@@ -170,6 +164,17 @@ class RedisLimits:
         if self.degraded:
             self.degraded = False
             log.info("Redis is back; limits are shared again")
+
+
+def _reply(reply: Any) -> _Reply | None:
+    """A reply; None if this one question was refused. Raises what all questions would get."""
+    if not isinstance(reply, Exception):
+        return (int(reply[0]), int(reply[1]))
+    code = str(reply).partition(" ")[0]  # the client leaves a plain ERR out
+    if type(reply) is ResponseError and (not code.isupper() or code == "WRONGTYPE"):
+        log.error("Redis refused a question; its limit is a local share", extra={"error": code})
+        return None
+    raise reply
 
 
 def describe(error: Exception) -> str:

@@ -53,11 +53,6 @@ class RequestRefused(Exception):
         self._wait_seconds = wait_seconds
 
     @property
-    def http_status(self) -> int:
-        """The HTTP status for this error."""
-        return self.refusal.http_status
-
-    @property
     def retry_after_seconds(self) -> float | None:
         """Seconds to wait before a retry; None if a retry can't help."""
         return self._wait_seconds if self.refusal.retryable else None

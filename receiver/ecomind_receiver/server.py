@@ -120,6 +120,7 @@ class Receiver:
         self.reconciler = Reconciler(settings, self.store, self.spool)
         on_close(asyncio.to_thread, self.reconciler.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
+        on_close(asyncio.to_thread, self._ingest.close)
         if self._listeners:
             await self._listen()
         self.telemetry = Telemetry(settings, self)
@@ -182,7 +183,7 @@ class Receiver:
 
     async def _listen(self) -> None:
         settings = self.settings
-        app = OtlpHttp(self._ingest, self.door, settings.request_max_bytes)
+        app = OtlpHttp(self._ingest, self.door)
         http = HttpServer(app, settings.host, settings.otlp_http_port, self.tls)
         self.http_port = await http.start()
         self._open.push_async_callback(http.stop)

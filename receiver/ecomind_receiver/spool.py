@@ -101,7 +101,7 @@ class Spool:
         self.sealed: queue.SimpleQueue[Sealed | None] = queue.SimpleQueue()
         self.error = ""
         self.segments = 0
-        self._sealed_bytes = 0
+        self._sealed_bytes = self._pending_bytes = 0
         self._shares = Shares(settings.spool_max_bytes)
         self._settings = settings
         self._key = spool_key
@@ -123,20 +123,26 @@ class Spool:
 
     async def append(self, org_id: str, record: list[bytes], spans: int, *, json: bool) -> None:
         """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
-        size, held = sum(map(len, record)), self.size_bytes
-        if held + size > self._settings.spool_max_bytes:
-            raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
-        if self._shared and not self._shares.admits(org_id, size, held):
-            raise SpoolFull("the spool is nearly full, and most of it is this organisation's")
+        size = sum(map(len, record))
+        self.require_room(org_id, size)
         loop = asyncio.get_running_loop()
         pending = _Pending(org_id, record, size, spans, json, loop, loop.create_future())
         with self._wake:
             if self._closing:
                 raise SpoolFull("the receiver is stopping")
             self._shares.hold(org_id, size)
+            self._pending_bytes += size
             self._pending.append(pending)
             self._wake.notify()
         await pending.done
+
+    def require_room(self, org_id: str, size_bytes: int) -> None:
+        """Raises SpoolFull if a record of this size would not be taken now."""
+        held = self.size_bytes + self._pending_bytes
+        if held + size_bytes > self._settings.spool_max_bytes:
+            raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
+        if self._shared and not self._shares.admits(org_id, size_bytes, held):
+            raise SpoolFull("the spool is nearly full, and most of it is this organisation's")
 
     def seal(self) -> None:
         """Hand what has been written so far to the loader without waiting for its age."""
@@ -209,6 +215,7 @@ class Spool:
             if not self._pending and not self._seal_now and not self._closing:
                 self._wake.wait(self._open.seconds_left(self._settings) if self._open else None)
             batch, self._pending = self._pending, []
+            self._pending_bytes = 0
             self._committing = bool(batch)
             seal_now, self._seal_now = self._seal_now, False
             return batch, seal_now, self._closing

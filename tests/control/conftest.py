@@ -144,6 +144,6 @@ def answer(run: Run, *words: str) -> Any:
 def live(url: str) -> set[str]:
     store = ControlStore(url)
     try:
-        return set(read_snapshot(store, datetime.now(UTC)).keys)
+        return set(read_snapshot(store, datetime.now(UTC), 10).keys)
     finally:
         store.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event, text
 from support.receiver import make_settings
 from support.servers import PASSWORD
 
@@ -44,15 +46,44 @@ def test_a_database_that_is_away_is_a_sentence_without_the_password() -> None:
     with pytest.raises(
         ControlError, match=r"127\.0\.0\.1:1/db can't be used: .*[Cc]onnection"
     ) as e:
-        store.check()
+        store.changes()
     assert "hidden-word" not in str(e.value) + repr(store) + repr(vars(store)) + repr(e.value)
     assert e.value.__suppress_context__
+
+
+def test_no_question_waits_for_a_database_that_gives_no_answer(postgres: str) -> None:
+    store = ControlStore(postgres)
+    started = time.monotonic()
+    with pytest.raises(ControlError, match="statement timeout"), store.reading() as tx:
+        tx.execute(text("SELECT pg_sleep(20)"))
+    assert 2.5 < time.monotonic() - started < 6
+    with store.reading() as tx:
+        connection = tx.connection.driver_connection
+        assert connection is not None
+        given = connection.info.get_parameters()
+    store.close()
+    wanted = {"connect_timeout": "2", "tcp_user_timeout": "2000", "keepalives_idle": "1"}
+    assert wanted.items() <= given.items()
+
+
+def test_what_the_address_says_of_timeouts_holds() -> None:
+    store = ControlStore("postgresql://127.0.0.1:1/db?connect_timeout=7&options=-csearch_path%3Dx")
+    given: dict[str, object] = {}
+
+    @event.listens_for(store._engine, "do_connect")
+    def note(_dialect: object, _record: object, _args: object, parameters: dict[str, str]) -> None:
+        given.update(parameters)
+
+    with pytest.raises(ControlError):
+        store.changes()
+    assert (given["connect_timeout"], given["options"]) == ("7", "-csearch_path=x")
+    assert given["tcp_user_timeout"] == 2000
 
 
 def test_a_schema_that_is_missing_is_a_sentence(empty_url: str) -> None:
     store = ControlStore(empty_url)
     with pytest.raises(ControlError, match="changes") as refused:
-        store.check()
+        store.changes()
     assert PASSWORD not in str(refused.value)
     store.close()
 
@@ -61,6 +92,12 @@ def test_a_directory_that_is_a_file_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ControlError, match=r"can't be used: (Not a directory|File exists)"):
         ControlStore(f"sqlite:///{tmp_path / 'file' / 'control.db'}").migrate()
+
+
+def test_a_file_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    """As for a user who may not write there; a name of 256 characters fails for root too."""
+    with pytest.raises(ControlError, match="can't be used: File name too long"):
+        ControlStore(f"sqlite:///{tmp_path / ('c' * 256)}").migrate()
 
 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:

@@ -101,7 +101,14 @@ def test_a_quota_is_set_changed_and_taken_away(orgs: ControlStore) -> None:
 
 
 def test_a_quota_that_makes_no_sense_is_refused(orgs: ControlStore) -> None:
-    rates = [(0, None), (-1, None), (math.inf, None), (math.nan, None)]
+    rates = [
+        (0, None),
+        (-1, None),
+        (1e-300, None),
+        (0.00099, None),
+        (math.inf, None),
+        (math.nan, None),
+    ]
     for rate, burst in (*rates, (1, 0), (1, 2**31), (None, 5)):
         with pytest.raises(Invalid, match=r"A rate is|A burst is"), orgs.begin() as tx:
             set_quota(tx, "org_a", rate, burst)

@@ -31,11 +31,11 @@ def test_a_snapshot_holds_live_keys_of_all_and_their_quotas(orgs: ControlStore) 
     assert now.keys == {key.id: key for key in (kept, brief, theirs)}
     assert now.quotas == {"org_a": Quota(100, 300), "org_b": Quota(5, 7)}
     assert now.number == orgs.changes() == 7
-    assert read_snapshot(orgs, NOW + DAY).keys.keys() == {kept.id, theirs.id}
+    assert read_snapshot(orgs, NOW + DAY, 10).keys.keys() == {kept.id, theirs.id}
 
 
 def test_an_organisation_without_quota_is_left_to_the_default(orgs: ControlStore) -> None:
-    assert read_snapshot(orgs, NOW).quotas == {}
+    assert read_snapshot(orgs, NOW, 10).quotas == {}
 
 
 def test_every_change_to_keys_and_quotas_raises_the_number_and_nothing_else_does(
@@ -105,12 +105,12 @@ def test_seeding_twice_changes_nothing_the_second_time(store: ControlStore) -> N
     assert (made.org_id, made.project_id) == LOCAL == ("org_demo", "default")
     assert made.name == "seed"
     assert made.scopes == {Scope.INGEST, Scope.READ}
-    before = read_snapshot(store, NOW)
+    before = read_snapshot(store, NOW, 10)
     with store.begin() as tx:
         assert seed(tx, PEPPERS) == (made, None)
         owner = Own(tx, "org_demo").member("user_alice")
     assert (owner.name, owner.role) == ("Alice", "owner")
-    assert read_snapshot(store, NOW) == before
+    assert read_snapshot(store, NOW, 10) == before
 
 
 def test_seeding_at_once_makes_one_key(store: ControlStore) -> None:
@@ -120,7 +120,7 @@ def test_seeding_at_once_makes_one_key(store: ControlStore) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert len(list(filter(None, pool.map(plant, range(4))))) == 1
-    assert len(read_snapshot(store, NOW).keys) == 1
+    assert len(read_snapshot(store, NOW, 10).keys) == 1
 
 
 def test_seeding_finds_the_live_key_of_a_rotation_and_revives_none(store: ControlStore) -> None:

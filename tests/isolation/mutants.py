@@ -171,9 +171,9 @@ MUTATIONS = (
     Mutation("sql: own names keep a table's name", "sql.py", '_OWN = "own_"', '_OWN = ""'),
     Mutation(
         "sql: project dropped",
-        "sql.py",
-        "tables_within(reach)",
-        "tables_within(Reach(reach.org_id))",
+        "queries.py",
+        "within(text, reach)} {",
+        "within(text, Reach(reach.org_id))} {",
     ),
     Mutation(
         "reader: project dropped",
@@ -216,19 +216,19 @@ MUTATIONS = (
         "pages: overview of the local organisation",
         "ui/pages.py",
         "reader.overview, reach, days",
-        "reader.overview, local_reach(), days",
+        'reader.overview, Reach("org_demo"), days',
     ),
     Mutation(
         "pages: calls of the local organisation",
         "ui/pages.py",
         "reader.calls, reach,",
-        "reader.calls, local_reach(),",
+        'reader.calls, Reach("org_demo"),',
     ),
     Mutation(
         "pages: call of the local organisation",
         "ui/pages.py",
         "reader.call, reach, id",
-        "reader.call, local_reach(), id",
+        'reader.call, Reach("org_demo"), id',
     ),
 )
 

@@ -33,6 +33,7 @@ _GRPC_STATUS = {
     StatusCode.PERMISSION_DENIED: 403,
     StatusCode.RESOURCE_EXHAUSTED: 429,
 }
+_SCOPES = {Access.READ: Scope.READ, Access.INGEST: Scope.INGEST, Access.ADMIN: Scope.ADMIN}
 
 
 class Operator:
@@ -173,8 +174,7 @@ class Client:
             repr(options) if refused or route == ("GET", "/calls") else "",
         )
         if access is not Access.OPEN:
-            scope = Scope.READ if access is Access.READ else Scope.INGEST
-            statuses = allowed(key, scope, before, statuses)
+            statuses = allowed(key, _SCOPES[access], before, statuses)
         assert response.status_code in statuses, (
             f"{route} answers {key} {response.status_code}, not {set(statuses)}: {response.text}"
         )

@@ -22,13 +22,14 @@ class Access(Enum):
 
     OPEN = "everybody"
     READ = "keys with the scope read"
+    ADMIN = "keys with the scope admin, and this machine, which the client of these tests is not"
     INGEST = "keys with the scope ingest"
 
 
 ROUTES: dict[Route, Access] = {
     ("GET", "/health"): Access.OPEN,
     ("GET", "/ready"): Access.OPEN,
-    ("GET", "/metrics"): Access.OPEN,
+    ("GET", "/metrics"): Access.ADMIN,
     ("GET", "/openapi.json"): Access.OPEN,
     ("HEAD", "/openapi.json"): Access.OPEN,
     ("GET", "/methodology"): Access.OPEN,

@@ -93,6 +93,16 @@ REFUSED = (
     "WITH x AS (SELECT 1) SELECT * FROM y",
     "SELECT 1 WHERE EXISTS (SELECT * FROM system.one)",
     "SELECT * FROM (SELECT * FROM (SELECT * FROM recent_spans))",
+    "SELECT ‘x, '’, (SELECT groupUniqArray(concat(org_id,‘ ’,team)) FROM calls) AS z, ‘' AS y’",
+    "SELECT ‘x, '’) LIMIT 1; INSERT INTO calls (org_id, team, start_time) VALUES"
+    " (‘{org}’, ‘forged’, now64(6)); SELECT * FROM (SELECT ‘' AS y’",
+    "SELECT 1 AS “x, '”, (SELECT groupUniqArray(team) FROM calls) AS z, 2 AS “' AS y”",
+    "SELECT dateDiff(`day, now(), now()), (SELECT groupUniqArray(team) FROM calls) AS x,"
+    " dateDiff(day`, now(), now())",
+    "SELECT '{org}' IN ((calls))",
+    "SELECT 1 IN ((system.one))",
+    "SELECT 1 FROM span_outcomes WHERE (received_at, segment_id, '{org}', '{project}', 'stored',"
+    " spans) IN ((span_outcomes))",
 )
 """Each is refused."""
 

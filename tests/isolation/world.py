@@ -57,7 +57,7 @@ class World:
         self.receiver = Receiver(settings)
         self._call(self.receiver.start())
         self.app = create_app(self.receiver, settings)
-        transport = httpx.ASGITransport(app=self.app)
+        transport = httpx.ASGITransport(app=self.app, client=("192.0.2.7", 50_000))
         self._api = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         self._otlp = httpx.Client(base_url=f"http://127.0.0.1:{self.receiver.http_port}")
         self._channel = grpc.insecure_channel(f"127.0.0.1:{self.receiver.grpc_port}")

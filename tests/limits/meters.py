@@ -49,6 +49,16 @@ class LocalMeter:
         """Nothing is open."""
 
 
+class Counted(RedisLimits):
+    """`RedisLimits` that count the round trips that failed."""
+
+    errors = 0
+
+    def _failed(self, error: Exception) -> None:
+        self.errors += 1
+        super()._failed(error)
+
+
 class RedisMeter:
     """`RedisLimits` on a real Redis, with a script that reads invented time from two keys.
 
@@ -62,7 +72,7 @@ class RedisMeter:
         self._loop = asyncio.new_event_loop()
         self._client = server.client()
         self._client.flushall()
-        self._limits = RedisLimits(server.url, 1, timeout_seconds=20)
+        self._limits = Counted(server.url, 1, timeout_seconds=20)
         self._now_us = 1_800_000_000_000_000
         self.move(0)
 

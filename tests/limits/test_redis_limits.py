@@ -17,6 +17,8 @@ from support.redis_server import RedisServer
 from ecomind_receiver.limits import Quota, Refused
 from ecomind_receiver.redis_limits import BAD_URL, RedisLimits
 
+from .meters import Counted
+
 FIFTY = Quota(0.001, 50)  # 50 at once, then one in 1,000 s
 WIDE = Quota(0.001, 1000)
 RETRY_SECONDS = 1.0
@@ -25,9 +27,9 @@ RETRY_SECONDS = 1.0
 @asynccontextmanager
 async def limits_of(
     server: RedisServer, receivers: int = 1, timeout_seconds: float = 10
-) -> AsyncIterator[RedisLimits]:
+) -> AsyncIterator[Counted]:
     """With a timeout that a busy machine keeps to, where the timeout is not what is tested."""
-    limits = RedisLimits(server.url, receivers, timeout_seconds=timeout_seconds)
+    limits = Counted(server.url, receivers, timeout_seconds=timeout_seconds)
     try:
         yield limits
     finally:
@@ -137,7 +139,7 @@ def test_a_full_bucket_is_gone(inspector: redis.Redis, shared_redis: RedisServer
 
 def test_without_quotas_redis_is_not_asked() -> None:
     async def scenario() -> tuple[Refused | None, int]:
-        limits = RedisLimits("redis://127.0.0.1:1", 1)
+        limits = Counted("redis://127.0.0.1:1", 1)
         return await limits.take("org_a", "key1", None, None, 10**9), limits.errors
 
     assert asyncio.run(scenario()) == (None, 0)
@@ -153,6 +155,53 @@ def test_a_flushed_script_is_loaded_again(
             return before, await passed(limits, 30, FIFTY), limits.errors
 
     assert asyncio.run(scenario()) == (30, 20, 0)
+
+
+def test_a_rate_next_to_nothing_is_a_wait_and_no_error(
+    inspector: redis.Redis, shared_redis: RedisServer
+) -> None:
+    """`ecomind orgs quota` takes none below 0.001; what else sets one must not stop the others."""
+
+    async def scenario() -> tuple[Refused | None, Refused | None, int]:
+        async with limits_of(shared_redis) as limits:
+            asked = [limits.take("org_a", "key1", Quota(1e-300, 1), None, 1) for _ in range(2)]
+            first, second = [await each for each in asked]
+            return first, second, limits.errors
+
+    first, second, errors = asyncio.run(scenario())
+    assert (first, errors) == (None, 0)
+    assert second and second.wait_seconds == pytest.approx(1e9)  # 31 years
+    assert inspector.pttl("ecomind:{org_a}:limit:org") > 9e11
+
+
+def test_an_error_concerns_only_its_own_question(
+    inspector: redis.Redis, shared_redis: RedisServer
+) -> None:
+    inspector.lpush("ecomind:{org_bad}:limit:org", "not a bucket")
+
+    async def scenario() -> tuple[list[Refused | None], int, bool, int]:
+        async with limits_of(shared_redis, receivers=5) as limits:
+            bad = [limits.take("org_bad", "key1", FIFTY, None, 1) for _ in range(20)]
+            good = passed(limits, 100, FIFTY)
+            outcomes, admitted = await asyncio.gather(asyncio.gather(*bad), good)
+            return outcomes, admitted, limits.degraded, limits.errors
+
+    outcomes, admitted, degraded, errors = asyncio.run(scenario())
+    assert outcomes.count(None) == 10  # its share here: 50 / 5
+    assert (admitted, degraded, errors) == (50, False, 0)  # the others', from Redis
+
+
+def test_what_every_question_would_get_is_an_outage(own_redis: RedisServer) -> None:
+    client = own_redis.client()
+    client.config_set("maxmemory", "1")
+    client.close()
+
+    async def scenario() -> tuple[bool, int]:
+        async with limits_of(own_redis) as limits:
+            await passed(limits, 20, FIFTY)
+            return limits.degraded, limits.errors
+
+    assert asyncio.run(scenario()) == (True, 1)
 
 
 def test_while_redis_is_down_each_receiver_keeps_to_its_share(
@@ -277,7 +326,7 @@ def test_a_broken_connection_is_not_tried_twice() -> None:
     async def scenario() -> tuple[bool, int, int]:
         async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            limits = RedisLimits(f"redis://127.0.0.1:{port}", 1, timeout_seconds=10)
+            limits = Counted(f"redis://127.0.0.1:{port}", 1, timeout_seconds=10)
             await limits.take("org_a", "key1", FIFTY, None, 1)
             await limits.close()
             return limits.degraded, limits.errors, connections

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,12 @@ from support.otlp import CHAT, protobuf
 from support.receiver import make_settings
 
 from ecomind_query.app import create_app
+from ecomind_query.desk import AT_ONCE, WAITING_MAX
+from ecomind_query.once import Once
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.server import Receiver
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.tenants import LOCAL, Reach
 
 EVENT: dict[str, Any] = {
     "org_id": "org_demo",
@@ -127,6 +130,45 @@ def test_a_repeated_event_is_stored_once(api: Api) -> None:
     assert [answer.json()["duplicate"] for answer in answers] == [False, True, True, True]
     usage = api.get("/v1/usage", params={"team": "repeats"}).json()
     assert usage["total"]["calls"] == 1
+
+
+def test_events_without_an_id_push_no_other_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecomind_query.routes.Once", lambda: Once(kept=1))
+    again = Api(api.runner, api.receiver, create_app(api.receiver, api.receiver.settings))
+    given = {"event_id": "order-2", "team": "kept"}
+    answers = [again.event(**event) for event in (given, {}, {}, given)]
+    assert [answer.json()["duplicate"] for answer in answers] == [False, False, False, True]
+
+
+def test_every_question_goes_through_the_desk(api: Api) -> None:
+    """While the organisation's line is full, all that reads is told to wait; the rest goes on."""
+    desk, let, places = api.app.state.desk, threading.Event(), AT_ONCE + WAITING_MAX
+    asked: list[asyncio.Task[bool]] = []
+
+    async def fill() -> None:
+        for _ in range(places):
+            asking = desk.ask(lambda _: let.wait(30), Reach(LOCAL.org_id))
+            asked.append(asyncio.create_task(asking))
+        await asyncio.sleep(0)  # each asks
+
+    api.runner.run(fill())
+    call = f"calls/{'0' * 32}"
+    try:
+        for path in ("usage", "today", "aggregate/daily", "overview", "calls", call,
+                     "diagnostics/spans"):  # fmt: skip
+            answer = api.get(f"/v1/{path}")
+            assert "16 wait" in problem(answer, 429), path
+            assert answer.headers["retry-after"] == "5"
+        assert problem(api("POST", "/v1/sql", json={"sql": "SELECT 1 AS one"}), 429)
+        for path in ("", "fragments/overview", "calls", call):
+            assert api.get(f"/{path}").status_code == 429, path
+        assert problem(api.event(event_id="order-3"), 429)
+        assert api.event().status_code == 202
+        assert api.get("/ready").status_code == 200
+    finally:
+        let.set()
+        api.runner.run(asyncio.wait(asked))
+    assert api.event(event_id="order-3").status_code == 202
 
 
 def test_spans_over_otlp_are_in_every_answer(api: Api) -> None:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from support.otlp import CHAT, json_request, protobuf
+from support.receiver import make_settings
 
-from ecomind_query.commands import running
+from ecomind_query.commands import checks, running
 
 START_SECONDS = 60
 
@@ -246,6 +247,18 @@ def test_an_endpoint_that_does_not_answer(home: Home, tmp_path: Path) -> None:
     done = home.run("ingest", "--endpoint", "http://127.0.0.1:9", str(file))
     assert done.returncode == 2
     assert "The receiver at http://127.0.0.1:9/v1/traces does not answer" in done.stderr
+
+
+def test_doctor_says_who_may_see_hidden_details(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = {"parts": {"store": {"ready": True, "detail": "hidden"}}}
+    found = running.Server(1, "http://192.0.2.7:8080", "", "")
+    monkeypatch.setattr(running, "find", lambda _: found)
+    monkeypatch.setattr(running.Client, "get", lambda *_: ready)
+    store = list(checks.server(make_settings(tmp_path)))[-1]
+    assert (store.name, store.ok) == ("store", True)
+    assert "a key with the scope admin in ECOMIND_API_KEY" in store.detail
 
 
 def test_doctor_finds_a_busy_port_and_a_bad_key_directory(up: Up, home: Home) -> None:

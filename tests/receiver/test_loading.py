@@ -279,7 +279,7 @@ def test_what_is_refused(
         async with running(request_max_bytes=4096) as receiver:
             with pytest.raises(RequestRefused) as refused:
                 await receiver.accept(LOCAL, body, media_type, encoding)
-            return refused.value.http_status
+            return refused.value.refusal.http_status
 
     assert asyncio.run(scenario()) == status
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from support.receiver import Running
 from tenancy.office import Office, bearer, counts
@@ -15,6 +17,7 @@ from ecomind_query.app import create_app
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.tenants import Scope
 
+FAR = ("192.0.2.7", 50_000)
 EVENT: dict[str, Any] = {
     "user_id": "alice", "provider": "openai", "model": "gpt-4o",
     "tokens_in": 100, "tokens_out": 50, "region": "FR",
@@ -25,7 +28,7 @@ async def ask(
     app: FastAPI, method: str, path: str, text: str | None = None, **options: Any
 ) -> httpx.Response:
     headers = {**options.pop("headers", {}), **(bearer(text) if text else {})}
-    transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 50_000))
+    transport = httpx.ASGITransport(app=app, client=options.pop("client", FAR))
     async with httpx.AsyncClient(transport=transport, base_url="http://ecomind.example") as http:
         return await http.request(method, path, headers=headers, **options)
 
@@ -36,6 +39,7 @@ def app_of(receiver: Receiver) -> FastAPI:
 
 def test_an_event_goes_where_its_key_says(office: Office, running: Running) -> None:
     _, text = office.key("org_a", "web")
+    _, admin = office.key("org_b", None, [Scope.ADMIN])
 
     async def scenario() -> None:
         async with running() as receiver:
@@ -46,7 +50,7 @@ def test_an_event_goes_where_its_key_says(office: Office, running: Running) -> N
             await receiver.drain()
             usage = await ask(app, "GET", "/v1/usage?group_by=project", text)
             assert [row["group"] for row in usage.json()["rows"]] == [{"project": "web"}]
-            metrics = (await ask(app, "GET", "/metrics")).text
+            metrics = (await ask(app, "GET", "/metrics", admin)).text
             assert counts(metrics, "ecomind_tenant_claims") == {"body": 2, "span": 0}
 
     asyncio.run(scenario())
@@ -101,13 +105,68 @@ def test_what_needs_no_key_says_nothing_of_a_tenant(office: Office, running: Run
             app = app_of(receiver)
             await ask(app, "POST", "/v1/ingest", text, json=EVENT | {"team": "secret-team"})
             await receiver.drain()
-            ready = (await ask(app, "GET", "/ready")).json()
-            assert ready["parts"]["control"] == {"ready": True, "detail": "keys are up to date"}
-            for path in ("/health", "/ready", "/metrics", "/openapi.json", "/methodology"):
+            for path in ("/health", "/ready", "/openapi.json", "/methodology"):
                 answer = await ask(app, "GET", path)
                 assert answer.status_code == 200
                 for secret in ("org_a", "secret-team", text):
                     assert secret not in answer.text, path
+
+    asyncio.run(scenario())
+
+
+def test_details_are_for_admins_and_for_the_machine_itself(
+    office: Office, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = "The control store db.internal:5432/ecomind can't be used: no user eve."
+    _, plain = office.key("org_a", "web")
+    _, admin = office.key("org_a", None, [Scope.ADMIN])
+    hidden = {"ready": False, "detail": "hidden"}
+    shown = {"ready": False, "detail": error}
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            monkeypatch.setattr(receiver.door, "error", error)
+            for text, client, part, metrics in (
+                (None, FAR, hidden, 401),
+                (plain, FAR, hidden, 403),
+                (admin, FAR, shown, 200),
+                (None, ("127.0.0.1", 50_000), shown, 200),
+                (None, ("::1", 50_000), shown, 200),
+            ):
+                ready = await ask(app, "GET", "/ready", text, client=client)
+                assert (ready.status_code, ready.json()["ready"]) == (200, True)
+                assert ready.json()["parts"]["control"] == part
+                answer = await ask(app, "GET", "/metrics", text, client=client)
+                assert answer.status_code == metrics
+            refused = receiver.door.failures
+            assert refused == {"missing": 1, "scope": 2}  # a probe without a key is no failure
+
+    asyncio.run(scenario())
+
+
+def test_without_a_key_nothing_is_read(office: Office, running: Running) -> None:
+    async def scenario() -> None:
+        async with running() as receiver:
+            app, failures = app_of(receiver), receiver.door.failures
+
+            async def body() -> AsyncIterator[bytes]:
+                yield b""
+                raise AssertionError("the body is read")
+
+            json = {"content-type": "application/json"}
+            bad = await ask(app, "POST", "/v1/ingest", content=b"{bad", headers=json)
+            unread = await ask(app, "POST", "/v1/ingest", content=body(), headers=json)
+            nowhere = await ask(app, "GET", "/v1/nowhere", headers={"accept": "text/html"})
+            assert [answer.status_code for answer in (bad, unread, nowhere)] == [401] * 3
+            assert bad.headers["www-authenticate"] == 'Bearer realm="Ecomind"'
+            assert bad.headers["content-type"] == "application/problem+json"
+            assert bad.json()["request_id"] == bad.headers["x-request-id"]
+            assert nowhere.headers["www-authenticate"].startswith("Basic realm=")
+            assert failures == {"missing": 3}
+            _, text = office.key("org_a", "web")
+            let_in = await ask(app, "POST", "/v1/ingest", text, content=b"{bad", headers=json)
+            assert let_in.status_code == 422
 
     asyncio.run(scenario())
 

@@ -73,6 +73,12 @@ def test_a_key_made_beside_a_running_server_opens_it(shell: Shell, tmp_path: Pat
     shell.server.stop()  # now the commands open the store themselves
     assert (calls(shell, shop), calls(shell, demo)) == (3, 0)
     assert calls(shell, "") == 0  # without a key it is org_demo
+    assert shell("ingest", str(trace), key=shop).returncode == 0
+    assert (calls(shell, shop), calls(shell, demo)) == (6, 0)  # the key decides there as well
+    reads = shell("keys", "create", "reads", "--org", "org_shop", "--scope", "read").stdout.strip()
+    refused = shell("ingest", str(trace), key=reads)
+    assert refused.returncode == 2
+    assert "lacks the scope ingest" in refused.stderr
     wrong = shell("usage", key=shop[:-1])
     assert wrong.returncode == 2
     assert "ECOMIND_API_KEY: The API key is unknown, revoked or expired." in wrong.stderr

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from support.redis_server import RedisServer
 from tenancy.office import Office
 
-from ecomind_receiver import notices
+from ecomind_receiver import authentication, notices
 from ecomind_receiver.authentication import Keyring, credential
 from ecomind_receiver.control.errors import ControlError
 from ecomind_receiver.control.store import ControlStore, default_url
@@ -217,7 +217,7 @@ def test_a_public_key_sends_from_its_origins_only(office: Office, settings: Sett
                 assert not ring.knows_origin(origin)
             assert await refusal(ring, Scope.READ, text, origins[0]) is Refusal.FORBIDDEN
             grant = await ring.admit(Scope.INGEST, f"Bearer {text}", origins[0])
-            assert grant.public
+            assert grant.quotas.public
             assert grant.quotas.key == Quota(20, 200)  # a public key always has a rate
 
     asyncio.run(scenario())
@@ -284,25 +284,88 @@ def test_a_notice_through_redis_ends_a_key_without_polling(
 ) -> None:
     record, text = office.key("org_a", "web")
     shared = settings.model_copy(update={"redis_url": SecretStr(redis.url)})
-    asked = [0]
-    changes = ControlStore.changes
-
-    def counted(store: ControlStore) -> int:
-        asked[0] += 1
-        return changes(store)
+    monkeypatch.setattr(authentication, "_POLL_SECONDS", 60)
 
     async def scenario() -> float:
         async with keyring(office, shared) as ring:
             while not (ring._notices and ring._notices.live):
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(ControlStore, "changes", counted)
-            await asyncio.sleep(1.2)
-            assert asked == [0]  # nothing is polled while notices are heard
             office.revoke("org_a", record.id)
+            assert ring._find(text) is not None
             notices.publish(redis.url)
+            start = time.monotonic()
+            while ring._find(text) is not None:
+                await asyncio.sleep(0.01)
+            return time.monotonic() - start
+
+    assert asyncio.run(scenario()) < 1
+
+
+def test_without_a_notice_a_key_ends_within_a_second_also_with_redis(
+    office: Office, settings: Settings, redis: RedisServer
+) -> None:
+    """As when a command revokes that does not know of this Redis."""
+    record, text = office.key("org_a", "web")
+    shared = settings.model_copy(update={"redis_url": SecretStr(redis.url)})
+
+    async def scenario() -> float:
+        async with keyring(office, shared) as ring:
+            office.revoke("org_a", record.id)
             return await until_refused(ring, text)
 
     assert asyncio.run(scenario()) < 1
+
+
+@pytest.mark.parametrize("failure", [ValueError("a scope of a later version"), "hangs"], ids=str)
+def test_whatever_fails_the_keys_are_looked_at_again(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch, failure: object
+) -> None:
+    record, text = office.key("org_a", "web")
+    monkeypatch.setattr(authentication, "_ANSWER_SECONDS", 0.1)
+
+    def fail(store: ControlStore) -> int:
+        if isinstance(failure, Exception):
+            raise failure
+        time.sleep(0.3)
+        return 0
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            with monkeypatch.context() as broken:
+                broken.setattr(ControlStore, "changes", fail)
+                while not ring.error:
+                    await asyncio.sleep(0.02)
+                assert "later version" not in ring.error
+                _, new = office.key("org_a", "web")
+                assert await refusal(ring, Scope.INGEST, new) is Refusal.UNAVAILABLE
+                assert await refusal(ring, Scope.INGEST, text) is None
+                office.revoke("org_a", record.id)
+            await until_refused(ring, text)
+            assert ring.error == ""
+
+    asyncio.run(scenario())
+
+
+def test_keys_that_wait_for_the_same_look_are_all_found(
+    office: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the first that looked went away meanwhile."""
+    changes = ControlStore.changes
+
+    def slow(store: ControlStore) -> int:
+        time.sleep(0.2)
+        return changes(store)
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            monkeypatch.setattr(ControlStore, "changes", slow)
+            _, text = office.key("org_a", "web")
+            asked = [asyncio.create_task(refusal(ring, Scope.INGEST, text)) for _ in range(4)]
+            await asyncio.sleep(0.1)
+            asked[0].cancel()
+            assert await asyncio.gather(*asked[1:]) == [None, None, None]
+
+    asyncio.run(scenario())
 
 
 def test_the_key_is_the_bearer_token_or_the_basic_password() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,9 @@ def test_a_page_of_the_origin_may_send_with_a_public_key(office: Office, running
             sent = await post(receiver, protobuf([CHAT]), **bearer(text), origin=SHOP)
             assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (200, SHOP)
             assert (await preflight(receiver, "https://evil.example")).status_code == 403
+            unknown = await post(receiver, protobuf([CHAT]), **bearer("x"), origin=SHOP)
+            assert unknown.status_code == 401  # and the page may read that it is
+            assert unknown.headers["access-control-allow-origin"] == SHOP
             stolen = await post(
                 receiver, protobuf([CHAT]), **bearer(text), origin="https://evil.example"
             )
@@ -175,6 +179,69 @@ def test_a_page_of_the_origin_may_send_with_a_public_key(office: Office, running
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await export(receiver, protobuf([CHAT]), ("authorization", f"Bearer {text}"))
             assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+    asyncio.run(scenario())
+
+
+def test_a_public_key_sends_little_at_once(office: Office, running: Running) -> None:
+    _, text = office.key("org_a", "web", [Scope.INGEST], public=True, origins=[SHOP])  # 20/s
+    note = {"service.name": "x" * 1_100_000}
+
+    async def scenario() -> list[int]:
+        async with running() as receiver:
+            bodies = (protobuf([CHAT] * 201), protobuf([CHAT], resource=note), protobuf([CHAT] * 9))
+            sent = [await post(receiver, body, **bearer(text), origin=SHOP) for body in bodies]
+            packed = gzip.compress(bodies[1])
+            gzipped = {"origin": SHOP, "content_encoding": "gzip"}
+            sent.append(await post(receiver, packed, **bearer(text), **gzipped))
+            return [answer.status_code for answer in sent]
+
+    assert asyncio.run(scenario()) == [413, 413, 200, 413]
+
+
+def test_bombs_of_one_organisation_do_not_hold_up_another(office: Office, running: Running) -> None:
+    """Forty bodies that inflate to the limit, and meanwhile small ones of somebody else."""
+    _, noisy = office.key("org_a", "web")
+    _, quiet = office.key("org_b", "web")
+    bomb = gzip.compress(bytes(63 * 1024 * 1024))
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            bombs = [
+                asyncio.create_task(post(receiver, bomb, **bearer(noisy), content_encoding="gzip"))
+                for _ in range(40)
+            ]
+            await asyncio.sleep(0.2)
+            for number in range(1, 6):
+                body = protobuf([CHAT], first_id=number)
+                assert (await post(receiver, body, **bearer(quiet))).status_code == 200
+            assert not all(task.done() for task in bombs), "there was nothing to wait for"
+            for task in bombs:
+                task.cancel()
+            await asyncio.gather(*bombs, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_an_unexpected_error_is_worth_a_retry_and_tells_nothing(
+    office: Office, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = office.key("org_a", "web")
+
+    async def scenario() -> None:
+        async with running() as receiver:
+
+            async def broken(*_: object, **__: object) -> None:
+                raise ValueError("secret detail")
+
+            monkeypatch.setattr(receiver.spool, "append", broken)
+            answer = await post(receiver, protobuf([CHAT]), **bearer(text))
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+            assert b"secret" not in answer.content
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await export(receiver, protobuf([CHAT]), ("authorization", f"Bearer {text}"))
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "secret" not in str(refused.value.details())
 
     asyncio.run(scenario())
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from support.receiver import make_settings
 
 from ecomind_receiver.server import Receiver
-from ecomind_receiver.tls import TlsError, load
+from ecomind_receiver.tls import Files, Tls, TlsError, load
 
 from .conftest import Authority, Pair
 
@@ -42,6 +42,11 @@ def test_a_pair(tmp_path: Path, authority: Authority) -> None:
     context = tls.ssl_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_NONE
+
+
+def test_where_clients_need_a_certificate_none_resumes(authority: Authority) -> None:
+    context = Tls(Files(*authority.issue(), authority.file)).ssl_context()
+    assert (context.minimum_version, context.num_tickets) == (ssl.TLSVersion.TLSv1_3, 0)
 
 
 def test_one_file_with_key_and_certificate(tmp_path: Path, authority: Authority) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -130,6 +131,43 @@ def test_a_replaced_authority_decides_about_new_clients(
             return seen + [await asyncio.to_thread(get, port, pair) for pair in (old, new)]
 
     assert run(scenario()) == [200, "refused", "refused", 200]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_outlives_the_authority_that_let_it_in(
+    authority: Authority,
+    foreign: Authority,
+    application: Application,
+    served: Served,
+    run: Run,
+    version: ssl.TLSVersion,
+) -> None:
+    accepted = authority.file.with_name("clients.pem")
+    accepted.write_bytes(authority.file.read_bytes())
+    tls = Tls(Files(*authority.issue(), accepted), check_seconds=0)
+    context = ssl.create_default_context(cafile=str(authority.file))
+    context.load_cert_chain(*authority.issue("client.example"))
+    context.minimum_version = context.maximum_version = version
+
+    def get(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=20) as tcp,
+                context.wrap_socket(tcp, server_hostname="127.0.0.1", session=session) as secure,
+            ):
+                secure.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                return secure.recv(12), secure.session
+        except OSError:
+            return b"", None
+
+    async def scenario() -> list[bytes]:
+        async with served(application, tls) as port:
+            first, session = await asyncio.to_thread(get, port, None)
+            accepted.write_bytes(foreign.file.read_bytes())
+            return [first, (await asyncio.to_thread(get, port, session))[0]]
+
+    first = b"HTTP/1.1 200" if version == ssl.TLSVersion.TLSv1_3 else b""
+    assert run(scenario()) == [first, b""]
 
 
 def test_links_that_are_switched(

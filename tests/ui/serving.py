@@ -11,13 +11,20 @@ import uvicorn
 from fastapi import FastAPI
 from ui.sample import SampleReader
 
+from ecomind_query.desk import Desk
 from ecomind_query.ui.pages import router_for
+from ecomind_receiver.tenants import LOCAL, Reach
+
+
+def local() -> Reach:
+    """The reach of whoever asks while no keys are asked for."""
+    return Reach(LOCAL.org_id)
 
 
 def sample_app(*, empty: bool = False) -> FastAPI:
     """The pages over the sample month, or over a store that has nothing yet."""
     app = FastAPI(docs_url=None, redoc_url=None)
-    app.include_router(router_for(SampleReader(empty=empty)))
+    app.include_router(router_for(SampleReader(empty=empty), Desk(), reach_of=local))
     return app
 
 

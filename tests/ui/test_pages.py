@@ -10,7 +10,9 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from ui import sample
+from ui.serving import local
 
+from ecomind_query.desk import Desk
 from ecomind_query.models import Overview, TrendPoint
 from ecomind_query.ui import trend, views
 from ecomind_query.ui.pages import router_for
@@ -27,7 +29,7 @@ def reader() -> sample.SampleReader:
 @pytest.fixture
 def client(reader: sample.SampleReader) -> Iterator[TestClient]:
     app = FastAPI()
-    app.include_router(router_for(reader))
+    app.include_router(router_for(reader, Desk(), reach_of=local))
     with TestClient(app) as client:
         yield client
 
@@ -78,7 +80,7 @@ def keyed(request: Request) -> Reach:
 
 def test_pages_are_within_the_reach_of_who_asks(reader: sample.SampleReader) -> None:
     app = FastAPI()
-    app.include_router(router_for(reader, reach_of=keyed))
+    app.include_router(router_for(reader, Desk(), reach_of=keyed))
     paths = ("/", "/fragments/overview", "/calls", "/calls/" + "0" * 32)
     with TestClient(app) as client:
         assert [client.get(path).status_code for path in paths] == [401] * 4
@@ -96,7 +98,7 @@ def test_a_dependency_may_be_asynchronous(reader: sample.SampleReader) -> None:
         return Reach("org_a")
 
     app = FastAPI()
-    app.include_router(router_for(reader, reach_of=reach_of))
+    app.include_router(router_for(reader, Desk(), reach_of=reach_of))
     with TestClient(app) as client:
         client.get("/")
     assert reader.asked == [("overview", Reach("org_a"), 30)]
@@ -125,7 +127,12 @@ def test_minutes_of_open_windows_are_provisional(open_seconds: int | None, marke
 def test_a_fresh_install_says_how_to_send_the_first_call() -> None:
     app = FastAPI()
     app.include_router(
-        router_for(sample.SampleReader(empty=True), otlp_endpoint="http://127.0.0.1:5318")
+        router_for(
+            sample.SampleReader(empty=True),
+            Desk(),
+            reach_of=local,
+            otlp_endpoint="http://127.0.0.1:5318",
+        )
     )
     with TestClient(app, base_url="http://localhost:8080") as client:
         text = words(client.get("/").text)
@@ -216,7 +223,7 @@ def test_a_cancelled_call_says_so() -> None:
             return sample.call_detail().model_copy(update={"cancelled_by_reconcile": True})
 
     app = FastAPI()
-    app.include_router(router_for(Cancelled()))  # type: ignore[arg-type]
+    app.include_router(router_for(Cancelled(), Desk(), reach_of=local))  # type: ignore[arg-type]
     with TestClient(app) as client:
         text = words(client.get("/calls/" + "0" * 32).text)
     assert "This copy was taken out of every total" in text
@@ -246,7 +253,7 @@ def test_hostile_names_stay_text() -> None:
             return overview
 
     app = FastAPI()
-    app.include_router(router_for(Hostile()))
+    app.include_router(router_for(Hostile(), Desk(), reach_of=local))
     with TestClient(app) as client:
         html = client.get("/").text
     assert "<script>alert" not in html

@@ -13,10 +13,6 @@ from typing import NamedTuple
 
 from ecomind_query.bench.process import Server
 from ecomind_receiver.api_keys import Peppers
-from ecomind_receiver.control.keys import OrgKeys
-from ecomind_receiver.control.orgs import create_org, set_quota
-from ecomind_receiver.control.own import Own
-from ecomind_receiver.control.store import ControlStore
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import LOCAL, Scope
@@ -55,6 +51,11 @@ def _peppers(server: Server) -> Peppers:
 
 
 def _made(url: str, peppers: Peppers, organisations: Sequence[Organisation]) -> list[str]:
+    from ecomind_receiver.control.keys import OrgKeys
+    from ecomind_receiver.control.orgs import create_org, set_quota
+    from ecomind_receiver.control.own import Own
+    from ecomind_receiver.control.store import ControlStore
+
     store = ControlStore(url)
     try:
         store.migrate()

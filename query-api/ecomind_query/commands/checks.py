@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecomind_query.commands import running
+from ecomind_query.shapes import HIDDEN
 from ecomind_receiver.settings import Settings
 
 FREE_MIN_BYTES = 1024**3
@@ -26,6 +27,11 @@ _PORTS = ("api_port", "otlp_http_port", "otlp_grpc_port")
 _DISTRIBUTIONS = ("ecomind", "chdb", "clickhouse-connect", "fastapi", "grpcio", "uvicorn")
 _BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """No true clock shows a time before this version was written."""
+
+_HIDDEN = (
+    "details hidden; the server shows them on its own machine, or to a key with the scope admin in"
+    " ECOMIND_API_KEY"
+)
 
 
 class Finding(NamedTuple):
@@ -67,8 +73,10 @@ def server(settings: Settings) -> Iterator[Finding]:
         yield Finding("ready", False, str(error), "Look at the server's log; restart it.")
         return
     for name, part in parts.items():
-        fix = "" if part["ready"] else "Follow the sentence, then look again."
-        yield Finding(name, part["ready"], part["detail"], fix)
+        hidden = part["detail"] == HIDDEN
+        detail = _HIDDEN if hidden else part["detail"]
+        fix = "" if part["ready"] or hidden else "Follow the sentence, then look again."
+        yield Finding(name, part["ready"], detail, fix)
 
 
 def ports(settings: Settings) -> Iterator[Finding]:

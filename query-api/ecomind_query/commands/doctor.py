@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ecomind_query.commands import source
+from ecomind_query.commands import running, source
 from ecomind_query.commands.checks import CHECKS, Finding
 from ecomind_query.commands.common import (
     FAILED,
@@ -97,7 +97,7 @@ def counted(outcome: str, reason: str) -> str:
 
 
 def _received(settings: Settings) -> Received:
-    server = source.server_of(settings)
+    server = running.connect(settings)
     if server is None:
         with source.reader(settings) as reader:
             return reader.received(source.reach(settings), SPANS)

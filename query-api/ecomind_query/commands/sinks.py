@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from ecomind_query.commands import source
 from ecomind_query.commands.access import Access, AccessError
 from ecomind_query.commands.otlp_files import FileError, Request
+from ecomind_receiver.limits import UNLIMITED
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.tenants import LOCAL, Scope
 
 if TYPE_CHECKING:
+    from ecomind_receiver.authentication import Grant
     from ecomind_receiver.server import Receiver
 
 ATTEMPTS = 30
@@ -108,9 +111,12 @@ class HttpSink:
 class OwnSink:
     """A receiver of this process, without listeners."""
 
-    def __init__(self, receiver: Receiver, runner: asyncio.Runner) -> None:
+    def __init__(self, receiver: Receiver, runner: asyncio.Runner, grant: Grant | None) -> None:
+        """`grant`: where it is stored and at whose cost; None: org_demo's, without limits."""
         self._receiver = receiver
         self._runner = runner
+        self._tenant = grant.writes() if grant else LOCAL
+        self._quotas = grant.quotas if grant else UNLIMITED
 
     def send(self, request: Request) -> None:
         """Hand one request over; durable on return."""
@@ -119,7 +125,9 @@ class OwnSink:
     def _accept(self, request: Request) -> None:
         from ecomind_receiver.refusals import RequestRefused
 
-        accepting = self._receiver.accept(LOCAL, request.body, request.media_type)
+        accepting = self._receiver.accept(
+            self._tenant, request.body, request.media_type, quotas=self._quotas
+        )
         try:
             self._runner.run(accepting)
         except RequestRefused as error:
@@ -130,14 +138,18 @@ class OwnSink:
 
 @contextmanager
 def own(settings: Settings) -> Iterator[OwnSink]:
-    """A receiver on the data directory; at the end all is stored. Raises as `Receiver.start`."""
+    """A receiver on the data directory; at the end all is stored. Raises as `Receiver.start`.
+
+    Ends with a sentence if the key in ECOMIND_API_KEY may not send.
+    """
     from ecomind_receiver.server import Receiver
 
+    grant = source.admitted(settings, Scope.INGEST)
     with asyncio.Runner() as runner:
         receiver = Receiver(settings, listeners=False)
         runner.run(receiver.start())
         try:
-            yield OwnSink(receiver, runner)
+            yield OwnSink(receiver, runner, grant)
             runner.run(receiver.drain())
         finally:
             runner.run(receiver.stop())

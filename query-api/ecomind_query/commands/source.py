@@ -1,6 +1,6 @@
-"""Where a reading command gets its answers: from a running server, else from the store itself.
+"""What a command may do with the store itself, where no server runs on it.
 
-Either way it sees what the key in ECOMIND_API_KEY may read, and org_demo without one.
+It is what the key in ECOMIND_API_KEY may do, as beside a server, and org_demo's without one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ecomind_query.commands import running
 from ecomind_query.commands.common import NOT_STARTED, fail
 from ecomind_receiver.secrets import SecretError, Secrets
 from ecomind_receiver.settings import Settings
@@ -18,6 +17,7 @@ from ecomind_receiver.tenants import ANYONE, Reach, Scope
 
 if TYPE_CHECKING:
     from ecomind_query.reader import Reader
+    from ecomind_receiver.authentication import Grant
 
 
 @contextmanager
@@ -44,27 +44,28 @@ def reader(settings: Settings) -> Iterator[Reader]:
 
 def reach(settings: Settings) -> Reach:
     """What the command may read of the store; ends with a sentence if its key may not."""
+    grant = admitted(settings, Scope.READ)
+    return grant.caller.reach if grant else ANYONE.reach
+
+
+def admitted(settings: Settings, scope: Scope) -> Grant | None:
+    """What the command's key is good for; None without one, a sentence and the end if it is not."""
     if settings.api_key is None:
-        return ANYONE.reach
+        return None
     from ecomind_receiver.control.errors import ControlError
     from ecomind_receiver.refusals import RequestRefused
 
     try:
-        return asyncio.run(_reach(settings, settings.api_key.get_secret_value()))
+        return asyncio.run(_admitted(settings, scope, settings.api_key.get_secret_value()))
     except (ControlError, RequestRefused, SecretError) as error:
         fail(f"ECOMIND_API_KEY: {error}", NOT_STARTED)
 
 
-async def _reach(settings: Settings, text: str) -> Reach:
+async def _admitted(settings: Settings, scope: Scope, text: str) -> Grant:
     from ecomind_receiver.server import open_keyring
 
     keyring = await open_keyring(settings, Secrets(settings))
     try:
-        return (await keyring.admit(Scope.READ, f"Bearer {text}")).caller.reach
+        return await keyring.admit(scope, f"Bearer {text}")
     finally:
         await keyring.close()
-
-
-def server_of(settings: Settings) -> running.Client | None:
-    """The server on this data directory, if one runs. Raises ServerError."""
-    return running.connect(settings)

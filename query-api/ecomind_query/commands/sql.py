@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecomind_query.commands import source
+from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
@@ -42,7 +42,7 @@ def sql(
 
 
 def _ask(settings: Settings, statement: str) -> SqlResult:
-    server = source.server_of(settings)
+    server = running.connect(settings)
     if server is None:
         with source.reader(settings) as reader:
             return reader.sql(source.reach(settings), statement)

@@ -22,6 +22,7 @@ from ecomind_query.commands.common import (
 from ecomind_receiver.settings import Settings
 
 if TYPE_CHECKING:
+    from ecomind_query.desk import Desk
     from ecomind_receiver.http_server import HttpServer
     from ecomind_receiver.server import Receiver
 
@@ -83,17 +84,18 @@ async def serve(settings: Settings, as_json: bool) -> None:
         finally:
             running.withdraw(settings.data_dir)
             await api[0].stop()
+            await asyncio.to_thread(api[2].close)
     finally:
         await receiver.stop()
 
 
-async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int]:
+async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int, Desk]:
     from ecomind_query.app import create_app
     from ecomind_receiver.http_server import HttpServer
 
     app = create_app(receiver, settings)
     server = HttpServer(app, settings.host, settings.api_port, receiver.tls)
-    return server, await server.start()
+    return server, await server.start(), app.state.desk
 
 
 def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ecomind_query.commands import source
+from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
     FAILED,
     AsJson,
@@ -116,7 +116,7 @@ def _start_of(last: str, start: str | None, end: str | None) -> str:
 
 
 def _ask(settings: Settings, start: str | None, end: str | None, dimensions: list[str]) -> Usage:
-    server = source.server_of(settings)
+    server = running.connect(settings)
     if server is None:
         with source.reader(settings) as reader:
             return reader.usage(source.reach(settings), start=start, end=end, group_by=dimensions)

@@ -1,14 +1,13 @@
 """The pages and their fragments: a router over a reader, and nothing of the store.
 
-A reader answers with the API's own shapes and may block, so it runs in a thread. Every answer
-carries a content security policy that allows this origin's style sheet and scripts and nothing
-inline; static files are read once, at start, and named by their content so that a browser may
-keep them for ever.
+A reader answers with the API's own shapes and may block, so it is asked through the desk. Every
+answer carries a content security policy that allows this origin's style sheet and scripts and
+nothing inline; static files are read once, at start, and named by their content so that a browser
+may keep them for ever.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -21,10 +20,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ecomind_query.desk import Desk
 from ecomind_query.models import CallDetail, Calls, Overview
 from ecomind_query.ui import format, views
 from ecomind_query.ui.tiers import TIERS
-from ecomind_receiver.tenants import LOCAL, Reach
+from ecomind_receiver.tenants import Reach
 
 PAGE_ROWS = 50
 FILTERS = ("team", "service", "model", "provider", "environment", "counted")
@@ -70,15 +70,11 @@ class Asset:
     version: str
 
 
-def local_reach() -> Reach:
-    """What a caller may read while no keys are asked for."""
-    return Reach(LOCAL.org_id)
-
-
 def router_for(
     reader: Reader,
+    desk: Desk,
     *,
-    reach_of: Callable[..., Reach | Awaitable[Reach]] = local_reach,
+    reach_of: Callable[..., Reach | Awaitable[Reach]],
     otlp_endpoint: str = "http://127.0.0.1:4318",
 ) -> APIRouter:
     """The page's routes.
@@ -91,7 +87,7 @@ def router_for(
     assets, asker = _assets(), Depends(reach_of)
 
     async def front(request: Request, reach: Reach, template: str, days: int) -> HTMLResponse:
-        overview = await asyncio.to_thread(reader.overview, reach, days)
+        overview = await desk.ask(reader.overview, reach, days)
         return _page(template, request, days=days, **_front_context(overview, otlp_endpoint))
 
     @router.get("/")
@@ -110,7 +106,7 @@ def router_for(
     async def calls_page(request: Request, reach: Reach = asker, cursor: str = "") -> HTMLResponse:
         given = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         filters = {name: value for name, value in given.items() if value}
-        calls = await asyncio.to_thread(
+        calls = await desk.ask(
             reader.calls, reach, cursor=cursor or None, limit=PAGE_ROWS, filters=filters
         )
         return _page("calls.html", request, calls=calls, filters=given, is_filtered=bool(filters))
@@ -118,7 +114,7 @@ def router_for(
     @router.get("/calls/{id}")
     async def call_page(request: Request, id: str, reach: Reach = asker) -> HTMLResponse:
         known = CALL_ID.fullmatch(id) is not None
-        detail = await asyncio.to_thread(reader.call, reach, id) if known else None
+        detail = await desk.ask(reader.call, reach, id) if known else None
         if detail is None:
             return not_found(request)
         return _page("call.html", request, **views.call_context(detail))

@@ -15,6 +15,9 @@ from ecomind_receiver.control.ids import checked_id, checked_name, utc_now
 from ecomind_receiver.control.records import OrgRecord, Role
 from ecomind_receiver.control.tables import api_keys, memberships, orgs, projects, users
 
+RATE_MIN_SPANS_PER_SECOND = 0.001
+"""A span in a quarter of an hour: with less, a bucket would hardly ever be full again."""
+
 
 def create_org(tx: Connection, org_id: str, name: str = "") -> OrgRecord:
     """A new organisation, named as its id unless named otherwise. Raises Invalid, Conflict."""
@@ -66,11 +69,11 @@ def set_quota(
 
 
 def checked_rate(spans_per_second: float | None) -> None:
-    """Raises Invalid unless it is None or a finite number above 0."""
+    """Raises Invalid unless it is None or a finite number of at least 0.001."""
     if spans_per_second is not None and not (
-        math.isfinite(spans_per_second) and spans_per_second > 0
+        math.isfinite(spans_per_second) and spans_per_second >= RATE_MIN_SPANS_PER_SECOND
     ):
-        raise Invalid("A rate is a number of spans per second above 0.")
+        raise Invalid(f"A rate is a number of spans per second from {RATE_MIN_SPANS_PER_SECOND}.")
 
 
 def ensure_user(tx: Connection, user_id: str, name: str = "") -> None:

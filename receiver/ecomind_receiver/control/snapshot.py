@@ -19,9 +19,6 @@ from ecomind_receiver.control.store import ControlStore
 from ecomind_receiver.control.tables import api_keys, orgs
 from ecomind_receiver.limits import Quota
 
-BURST_SECONDS = 10.0
-"""As ECOMIND_QUOTA_BURST_SECONDS by default."""
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -35,9 +32,7 @@ class Snapshot:
     quotas: dict[str, Quota]
 
 
-def read_snapshot(
-    store: ControlStore, now: datetime, burst_seconds: float = BURST_SECONDS
-) -> Snapshot:
+def read_snapshot(store: ControlStore, now: datetime, burst_seconds: float) -> Snapshot:
     """The keys live at `now` and all quotas, in one consistent read. Raises ControlError.
 
     A quota without a burst of its own allows `burst_seconds` of its rate at once.

@@ -58,6 +58,7 @@ class ControlStore:
         """Bring the schema up to date; processes that start together wait. Raises ControlError."""
         with _one_migration, self._made(), self.begin() as tx:
             if not self._embedded:
+                tx.execute(text("SET LOCAL statement_timeout = 0"))  # it waits for the others
                 tx.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _MIGRATION_LOCK})
             _upgrade(tx, self._place)
 
@@ -78,10 +79,6 @@ class ControlStore:
         with self.reading() as tx:
             return changes.number(tx)
 
-    def check(self) -> None:
-        """Raises ControlError if the store can't be read now."""
-        self.changes()
-
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -99,12 +96,18 @@ class ControlStore:
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            with self._in_a_sentence():
-                engines.make_file(path)
+            self._make(path, folder)
             yield
         finally:
             os.close(folder)
+
+    def _make(self, path: Path, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            with self._in_a_sentence():
+                engines.make_file(path)
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
 
     @contextmanager
     def _in_a_sentence(self) -> Iterator[None]:
