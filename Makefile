@@ -23,7 +23,7 @@ up: .venv/demo ## Start Ecomind on this machine
 	@$(BIN)/ecomind up $(ARGS)
 
 test: lint types browser-tools ## Run everything that must pass: lint, types, then every test
-	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest $(PYTEST_ARGS)
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/dev ## Check style and who imports whom
 	@$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Which servers the isolation machine runs on, and a line in the report that says so."""
+"""Which servers the isolation machine runs on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from support import backends
-
-_LINES = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems() -> None:
@@ -19,16 +17,3 @@ def pytest_collection_modifyitems() -> None:
 def backend() -> Iterator[backends.Backend]:
     with backends.backend(backends.wanted()) as running:
         yield running
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest) -> list[str]:
-    """Lines for the end of pytest's report."""
-    return request.config.stash.setdefault(_LINES, [])
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for line in config.stash.get(_LINES, []):
-        terminalreporter.write_line(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -17,6 +18,8 @@ from isolation.routes import ROUTES, routes_of
 from isolation.world import World, running
 from support.backends import Backend
 
+Report = Callable[[str], None]
+
 STEPS, SOAK_STEPS = 2_000, 100_000
 STEPS_IN_EXAMPLE = 100
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -24,23 +27,23 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 
 @pytest.mark.timeout(900)
-def test_organisations_are_isolated(tmp_path: Path, backend: Backend, report: list[str]) -> None:
+def test_organisations_are_isolated(tmp_path: Path, backend: Backend, report: Report) -> None:
     run(STEPS, tmp_path, backend, report)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_organisations_stay_isolated(tmp_path: Path, backend: Backend, report: list[str]) -> None:
+def test_organisations_stay_isolated(tmp_path: Path, backend: Backend, report: Report) -> None:
     run(int(os.environ.get("ECOMIND_TEST_STEPS", SOAK_STEPS)), tmp_path, backend, report)
 
 
-def run(steps: int, folder: Path, backend: Backend, report: list[str]) -> None:
+def run(steps: int, folder: Path, backend: Backend, report: Report) -> None:
     """Run so many steps, a new server for every `STEPS`: a full store makes each step slower."""
     done = examples = 0
     while done < steps:
         world = run_one_server(min(STEPS, steps - done), folder / str(done), backend)
         done, examples = done + world.steps, examples + world.examples
-    report.append(f"isolation: {done:,} steps in {examples:,} examples on {backend.name}")
+    report(f"isolation: {done:,} steps in {examples:,} examples on {backend.name}")
 
 
 def run_one_server(steps: int, folder: Path, backend: Backend) -> World:
