@@ -202,6 +202,8 @@ class EcomindKeyRefusal(StrEnum):
     """No key was sent."""
     UNKNOWN = "unknown"
     """The key is unknown, revoked or expired."""
+    UNREADABLE = "unreadable"
+    """The key is not among those last read, and the control store can't be asked now."""
     SCOPE = "scope"
     """The key lacks the scope."""
     ORIGIN = "origin"
