@@ -10,9 +10,9 @@ _LINE = "line of the report"
 
 
 @pytest.fixture
-def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds a line to the end of pytest's report."""
-    return lambda line: record_property(_LINE, line)
+    return lambda line: request.node.user_properties.append((_LINE, line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
