@@ -58,7 +58,6 @@ class Grant(NamedTuple):
 class Door(Protocol):
     """Decides who may come in."""
 
-    error: str
     failures: dict[str, int]
 
     async def admit(self, scope: Scope, authorization: str, origin: str = "") -> Grant:
@@ -73,8 +72,6 @@ class Door(Protocol):
 
 class OpenDoor:
     """Lets everyone in as the local organisation: only ever behind a loopback address."""
-
-    error = ""
 
     def __init__(self, settings: Settings) -> None:
         self.failures: dict[str, int] = {}
@@ -229,20 +226,13 @@ class Keyring:
         snapshot = await self._ask(
             read_snapshot, self._store, self._clock(), self._settings.quota_burst_seconds
         )
-        self._entries = {
-            key: self._entry(record, snapshot) for key, record in snapshot.keys.items()
-        }
-        self._origins = frozenset(
-            origin for record in snapshot.keys.values() for origin in record.origins
-        )
+        records = snapshot.keys.values()
+        self._entries = {record.id: self._entry(record, snapshot) for record in records}
+        self._origins = frozenset(origin for record in records for origin in record.origins)
         self._number, self._read_at = snapshot.number, time.monotonic()
-        unreadable = sum(
-            not self._peppers.knows(record.pepper_version) for record in snapshot.keys.values()
-        )
-        if unreadable:
-            log.warning(
-                "keys made with a pepper that is not configured", extra={"keys": unreadable}
-            )
+        lost = sum(not self._peppers.knows(record.pepper_version) for record in records)
+        if lost:
+            log.warning("keys made with a pepper that is not configured", extra={"keys": lost})
 
     def _entry(self, record: KeyRecord, snapshot: Snapshot) -> _Entry:
         caller = Caller(record.org_id, record.project_id, record.id, record.scopes)

@@ -97,24 +97,17 @@ class Ingest:
         spans = _spans_in(body, media_type)
         if not spans:
             return 0
-        self._require_room(tenant.org_id, len(body))
-        await self._charge(tenant.org_id, quotas, spans)
         json = media_type == JSON
         now_ns = time.time_ns()
         key = self._pseudonym_key(tenant.org_id, time.gmtime(now_ns // 1_000_000_000).tm_year)
         record = envelope(tenant, now_ns, key, body, json=json)
         try:
+            self._spool.require_room(tenant.org_id, len(body))  # who must wait is not charged
+            await self._charge(tenant.org_id, quotas, spans)
             await self._spool.append(tenant.org_id, record, spans, json=json)
         except SpoolFull as error:
-            raise _not_now(error) from error
+            raise RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.") from error
         return spans
-
-    def _require_room(self, org_id: str, size_bytes: int) -> None:
-        """Before anything is charged: who is asked to come again has not used up a quota."""
-        try:
-            self._spool.require_room(org_id, size_bytes)
-        except SpoolFull as error:
-            raise _not_now(error) from error
 
     async def _charge(self, org_id: str, quotas: Quotas, spans: int) -> None:
         if quotas.public and quotas.key and spans > quotas.key.burst_spans:
@@ -150,10 +143,6 @@ def _spans_in(body: bytes, media_type: str) -> int:
         return counter(body)
     except frame.FrameError as error:
         raise RequestRefused(Refusal.MALFORMED, str(error)) from error
-
-
-def _not_now(error: SpoolFull) -> RequestRefused:
-    return RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.")
 
 
 _COUNTERS = {PROTOBUF: frame.count_protobuf, JSON: frame.count_json}

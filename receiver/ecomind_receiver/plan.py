@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ecomind_processor.footprint import Coefficients
 from ecomind_receiver.cardinality import Cap
+from ecomind_receiver.durable import sync_directory
 
 
 @dataclass
@@ -55,12 +56,3 @@ def write(segment_path: Path, plan: Plan) -> None:
         os.fsync(file.fileno())
     draft.rename(path)
     sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
-from ecomind_receiver.plan import sync_directory
+from ecomind_receiver.durable import sync_directory
 
 
 def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) -> None:

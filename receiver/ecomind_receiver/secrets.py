@@ -21,6 +21,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.settings import Settings
 
 KEY_BYTES = 32
@@ -136,16 +137,7 @@ def _make(path: Path) -> None:
             os.link(made, path)
     finally:
         os.unlink(made)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a directory durable: what is acknowledged can't be read without its key."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)  # what is acknowledged can't be read without its key
 
 
 def _read(path: Path, forbidden: int) -> str:

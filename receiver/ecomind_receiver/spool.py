@@ -24,7 +24,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
-from ecomind_receiver.plan import sync_directory
+from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
 from ecomind_receiver.store import describe

@@ -197,7 +197,6 @@ def test_coefficients_are_those_of_the_calls_within_reach(
         "WITH '{org}' AS org_id SELECT team FROM calls_footprint",
         "SELECT '{org}' AS org_id, '{project}' AS project_id, team FROM calls",
         "SELECT '{project}' AS project_id, (SELECT groupArray(team) FROM calls) AS teams",
-        "SELECT '{org}' AS `calls_org_id`, team FROM calls",
         "SELECT c.team FROM (SELECT '{org}' AS org_id, '{project}' AS project_id) AS t, calls AS c",
         "WITH x AS (SELECT '{org}' AS org_id) SELECT team FROM calls, x",
         "SELECT team FROM calls WHERE org_id != '{org}' OR project_id != '{project}' OR 1 = 1",

@@ -35,6 +35,7 @@ POSSIBLE = [
 ]
 
 IMPOSSIBLE = [
+    ("SELECT 'org_a' AS `calls.org_id`, team FROM calls", "The name 'calls.org_id' is not"),
     ("DROP TABLE calls", "must start with SELECT"),
     ("INSERT INTO calls SELECT * FROM calls", "must start with SELECT"),
     ("SELECT 1; SELECT 2", "one statement"),
