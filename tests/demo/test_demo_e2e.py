@@ -61,10 +61,16 @@ def test_demo_counts_exactly_what_was_sent(tmp_path: Path, environment: dict[str
     assert not list(tmp_path.glob("ecomind-demo-*"))
 
 
+def _hear_ctrl_c() -> None:
+    """A shell starts what runs in its background deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_demo_stays_up_and_ends_quietly(tmp_path: Path, environment: dict[str, str]) -> None:
     demo = subprocess.Popen(
-        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_hear_ctrl_c,
+    )  # fmt: skip
     assert demo.stdout and demo.stderr
     try:
         answer = json.loads(demo.stdout.readline())
