@@ -7,11 +7,12 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UI_TOOLS := query-api/ui-tools
+CONFORMANCE := tests/conformance
 ARGS ?=
 PYTEST_ARGS ?=
 BACKEND ?=
 
-.PHONY: help demo up test lint types bench docs screenshots soak clean
+.PHONY: help demo up test captures lint types bench docs screenshots soak fuzz peers clean
 
 help: ## Say what each word does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +23,11 @@ demo: .venv/demo ## Start Ecomind, send it a real app's calls and 30 days of his
 up: .venv/demo ## Start Ecomind on this machine
 	@$(BIN)/ecomind up $(ARGS)
 
-test: lint types browser-tools ## Run everything that must pass: lint, types, then every test
+test: lint types browser-tools js-sdk ## Run everything that must pass: lint, types, then every test
 	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+captures: .venv/dev ## Count 82 captures of real instrumentations and print how many are exact
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/captures $(PYTEST_ARGS)
 
 lint: .venv/dev ## Check style and who imports whom
 	@$(BIN)/ruff check
@@ -45,8 +49,15 @@ screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every wi
 soak: .venv/dev ## Run the long tests
 	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak $(PYTEST_ARGS)
 
+peers: .venv/dev ## Build k6 and a Collector, which some conformance tests send through
+	@$(CONFORMANCE)/peers/build
+
+fuzz: .venv/fuzz ## Send a million damaged bodies, first to the framing alone, then to a whole receiver
+	@$(BIN)/python tests/fuzz/atheris_frame.py $(or $(ARGS),-runs=1000000)
+	@$(BIN)/python tests/fuzz/receiving.py
+
 clean: ## Remove .venv and everything that was built; data directories stay
-	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules $(CONFORMANCE)/js/node_modules $(CONFORMANCE)/peers/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 
 # What demo and up need is fewer downloads than what the tests need; the second holds the first.
 .venv/demo: pyproject.toml
@@ -57,6 +68,10 @@ clean: ## Remove .venv and everything that was built; data directories stay
 	@.ci/install dev
 	@touch .venv/demo $@
 
+.venv/fuzz: .venv/dev
+	@.ci/install fuzz
+	@touch $@
+
 # Node comes with the dev extra, because Debian 12 has one that is too old. Without Chromium the tests that
 # need it are skipped, each with its reason.
 .PHONY: browser-tools
@@ -64,6 +79,12 @@ browser-tools: .venv/dev
 	@.ci/system-packages test && $(MAKE) --silent $(UI_TOOLS)/node_modules/.package-lock.json || \
 		echo "Going on without: the tests that need them are skipped."
 
-$(UI_TOOLS)/node_modules/.package-lock.json: $(UI_TOOLS)/package-lock.json
-	@npm ci --prefix $(UI_TOOLS) --no-audit --no-fund --fetch-retries 1 --no-update-notifier --loglevel error >/dev/null
+# Real exporters for the conformance tests, which are skipped without them.
+.PHONY: js-sdk
+js-sdk: .venv/dev
+	@$(MAKE) --silent $(CONFORMANCE)/js/node_modules/.package-lock.json || \
+		echo "Going on without: the tests of the JavaScript SDK are skipped."
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	@npm ci --prefix $* --no-audit --no-fund --fetch-retries 1 --no-update-notifier --loglevel error >/dev/null
 	@touch $@

@@ -1,24 +1,26 @@
-"""Writes what repeats the registry: `names.py` for code and docs/semconv.md for people.
+"""Writes what repeats the registry and the tables: `names.py` for code, two pages for people.
 
-`python semconv/generate.py` writes both; a test compares them with a fresh rendering, so the model
-and its copies cannot drift. This is the only place that needs yaml and jinja2.
+`python semconv/generate.py` writes them; a test compares them with a fresh rendering, so that the
+model and its copies cannot drift. This is the only place that needs yaml and jinja2.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import jinja2
 
+from ecomind_semconv import dialects, usage
 from weaver_registry import Attribute, Reference, Registry, load
 
 SEMCONV = Path(__file__).resolve().parent
 OUTPUTS = {
     "names.py.j2": SEMCONV / "ecomind_semconv" / "names.py",
     "semconv.md.j2": SEMCONV.parent / "docs" / "semconv.md",
+    "dialects.md.j2": SEMCONV.parent / "docs" / "dialects.md",
 }
 TITLES = {
     "attributes.ecomind.context": "Attributes read",
@@ -35,8 +37,9 @@ def render(template: str, registry: Registry) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(_filters(registry))
-    return environment.get_template(template).render(registry=registry)
+    environment.filters.update(_filters(registry) | _DIALECT_FILTERS)
+    page = environment.get_template(template)
+    return page.render(registry=registry, dialects=dialects, usage=usage)
 
 
 def _filters(registry: Registry) -> dict[str, Callable[..., str]]:
@@ -94,6 +97,36 @@ def _meaning(use: Reference, attribute: Attribute | None) -> str:
 
 def _metric_attributes(uses: Iterable[Reference]) -> str:
     return ", ".join(f"`{use.key}`" + (f" ({use.note})" if use.note else "") for use in uses)
+
+
+def _grouped(aliases: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Name → all that is emitted for it, in the table's order; what means no name comes last."""
+    groups: dict[str, list[str]] = {}
+    for emitted, name in aliases.items():
+        groups.setdefault(name, []).append(emitted)
+    return sorted(groups.items(), key=lambda group: not group[0])
+
+
+def _only_for(fact: usage.ScopeFact | usage.Unreported | usage.Inexact) -> str:
+    if isinstance(fact, usage.ScopeFact):
+        return f"`{fact.provider}`" if fact.provider else ""
+    return "streams" if fact.stream else ""
+
+
+def _unreported(fact: usage.Unreported) -> str:
+    counts = " and ".join(count.replace("_", " ") for count in fact.counts)
+    if fact.unless:
+        return f"{counts} are guesses, where {fact.unless.replace('_', ' ')} is not reported"
+    return f"zero {counts} are no report" if fact.made_up else f"does not report {counts}"
+
+
+_DIALECT_FILTERS: dict[str, Callable[..., object]] = {
+    "words": lambda field: field.replace("_", " "),
+    "codes": lambda keys: ", ".join(f"`{key}`" for key in keys),
+    "grouped": _grouped,
+    "only_for": _only_for,
+    "unreported": _unreported,
+}
 
 
 def main() -> None:

@@ -62,14 +62,18 @@ class Coefficients:
     co2e_g_per_kwh_embodied: float
     water_l_per_kwh_onsite: float
     water_l_per_kwh_offsite: float
+    band_usage: float  # what `band_energy` holds for counts that were not reported; 1: nothing
     band_energy: float
     band_grid: float
     band_water: float
 
     @cached_property
     def coef_id(self) -> int:
-        """Content address: the first 64 bits of SHA-256 over every field in order."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Content address: the first 64 bits of SHA-256 over every field by name."""
+        values = asdict(self)
+        if self.band_usage == 1:  # rows from before there was a band keep their address
+            del values["band_usage"]
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8], "big")
 
 

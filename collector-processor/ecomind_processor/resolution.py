@@ -18,6 +18,7 @@ from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.placement import Placement, place, water
 from ecomind_semconv.units import MILLIJOULES_PER_WH
+from ecomind_semconv.usage import BANDS
 
 MEASURED = "measured"
 """The method of a call that brings its own measurement."""
@@ -33,6 +34,7 @@ class CallKey(NamedTuple):
     service_tier: str  # default | batch | flex | priority …; ecomind@v1 counts them all alike
     day: datetime.date  # UTC day of the call: aliases and factors are resolved at that date
     measured: bool  # the span carried ecomind.measured.energy
+    usage_quality: str = "reported"  # of its counts: reported | partial | estimated; "": no call
 
 
 class Energy(NamedTuple):
@@ -53,7 +55,9 @@ def resolve(key: CallKey, factors: FactorSet) -> Coefficients:
     match = identified(key, factors)
     spent = _measured() if key.measured else _estimated(match, factors)
     hint = models.zone_hint(key.request_model or key.response_model, factors)
-    return _coefficients(match, spent, place(key.place, key.provider, hint, factors), factors)
+    band_usage = 1.0 if key.measured else BANDS.get(key.usage_quality, 1.0)
+    placed = place(key.place, key.provider, hint, factors)
+    return _coefficients(match, spent, placed, band_usage, factors)
 
 
 def identified(key: CallKey, factors: FactorSet) -> models.Match:
@@ -91,7 +95,11 @@ def _measured() -> Energy:
 
 
 def _coefficients(
-    match: models.Match, spent: Energy, placed: Placement, factors: FactorSet
+    match: models.Match,
+    spent: Energy,
+    placed: Placement,
+    band_usage: float,
+    factors: FactorSet,
 ) -> Coefficients:
     zone, facility = placed.zone, placed.facility
     water_zone, water_l_per_kwh = water(zone, factors)
@@ -120,7 +128,8 @@ def _coefficients(
         co2e_g_per_kwh_embodied=factors.constant("embodied_g_per_kwh"),
         water_l_per_kwh_onsite=facility.wue_l_per_kwh.value,
         water_l_per_kwh_offsite=water_l_per_kwh.value,
-        band_energy=factors.energy_bands[spent.tier],
+        band_usage=band_usage,
+        band_energy=factors.energy_bands[spent.tier] * band_usage,
         band_grid=factors.grid_bands[zone.tier],
         band_water=_water_band(water_zone.tier, factors),
     )

@@ -21,8 +21,9 @@ from ecomind_query.reader import Reader
 from ecomind_query.routes import api_router
 from ecomind_query.ui.pages import router_for
 from ecomind_receiver.authentication import OpenDoor
+from ecomind_receiver.http_server import join_address
 from ecomind_receiver.server import Receiver
-from ecomind_receiver.settings import Settings
+from ecomind_receiver.settings import Settings, own_address
 
 DESCRIPTION = """
 The environmental meter for AI calls. Energy is in Wh, carbon in grams of CO2e, water in
@@ -44,6 +45,7 @@ def create_app(receiver: Receiver, settings: Settings) -> FastAPI:
     app.state.door = receiver.door
     reader = Reader(receiver.store, retention_days=settings.retention_days)
     scheme = "http" if receiver.tls is None else "https"
+    address = join_address(own_address(settings.host), receiver.http_port)
     desk = app.state.desk = Desk()
     app.include_router(health_router(receiver))
     app.include_router(api_router(receiver, reader, desk, settings))
@@ -52,14 +54,12 @@ def create_app(receiver: Receiver, settings: Settings) -> FastAPI:
             reader,
             desk,
             reach_of=reading,
-            otlp_endpoint=f"{scheme}://{settings.host}:{receiver.http_port}",
+            otlp_endpoint=f"{scheme}://{address}",
         )
     )
     problems.install(app)
-    if isinstance(receiver.door, OpenDoor):
-        app.add_middleware(Guard, own_host=settings.host)
-    else:
-        app.add_middleware(Guard, door=receiver.door)
+    own_host = settings.host if isinstance(receiver.door, OpenDoor) else None
+    app.add_middleware(Guard, own_host=own_host, door=receiver.door)
     _name_problem_type(app)
     return app
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ecomind_processor.dialect import bands
 from ecomind_processor.footprint import Coefficients, Footprint, Quantities, footprint
 from ecomind_processor.footprint import Range as Band
 from ecomind_query import cursors
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.derivation import derive, not_counted
 from ecomind_query.errors import BadParameter
-from ecomind_query.models import CallDetail, CallRow, Calls, Range
+from ecomind_query.models import CallDetail, CallRow, Calls, Count, Range
 from ecomind_query.periods import moment
 from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
 from ecomind_receiver.tenants import Reach
 from ecomind_semconv.units import US_PER_MS
+from ecomind_semconv.usage import STATE_BITS, STATES
 
 MAX_LIMIT = 500
 _COUNTED = {"true": 1, "1": 1, "false": 0, "0": 0}
 _COPIED = (
     "start_time", "received_at", "team", "service", "environment", "provider", "request_model",
-    "response_model", "place", "operation", "scope", "input_tokens", "cache_read_tokens",
+    "response_model", "place", "operation", "scope", "signal", "input_tokens", "cache_read_tokens",
     "cache_write_tokens", "output_tokens", "reasoning_tokens", "usage_quality", "reason",
 )  # fmt: skip
 
@@ -59,6 +61,7 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
     market = result.co2e_g_market
     return CallDetail(
         call=call_row(row, coefficients),
+        counts=counts(row),
         energy_wh=as_range(result.energy_wh),
         co2e_g_location=as_range(result.co2e_g_location),
         co2e_g_market=None if market is None else as_range(market),
@@ -104,6 +107,18 @@ def quantities(row: Mapping[str, Any]) -> Quantities:
     return Quantities(*(int(row[name]) for name in Quantities._fields))
 
 
+def counts(row: Mapping[str, Any]) -> list[Count]:
+    """Each count of a call with its quality and its bounds."""
+    states = int(row["usage_states"])
+    ranges = bands(quantities(row), states)
+    return [
+        Count(
+            name=name, quality=STATES[states >> STATE_BITS * place & 3], low=low, mid=mid, high=high
+        )
+        for place, (name, (low, mid, high)) in enumerate(ranges.items())
+    ]
+
+
 def call_row(row: Mapping[str, Any], coefficients: Coefficients) -> CallRow:
     """A call as listed; its figures are worked out from the integers."""
     result = _footprint(row, coefficients)
@@ -111,6 +126,7 @@ def call_row(row: Mapping[str, Any], coefficients: Coefficients) -> CallRow:
         id=cursors.call_id(row["trace_hash"], row["span_id"]),
         project=row["project_id"],
         duration_ms=row["duration_us"] / US_PER_MS,
+        adjusted_calls=row["adjusted_calls_milli"] / 1000,
         counted=bool(row["counted"]),
         energy_wh=result.energy_wh.mid,
         co2e_g=result.co2e_g_location.mid,

@@ -12,7 +12,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
+from ecomind_query.commands.common import fail, plain
 from ecomind_query.commands.version import show_version
 
 
@@ -52,6 +54,9 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         "revoke": Word("ecomind_query.commands.keys", "revoke", "End an API key."),
         "rotate": Word("ecomind_query.commands.keys", "rotate", "Replace an API key."),
     },
+    "conformance": Word(
+        "ecomind_query.conformance.command", "conformance", "Check an OTLP receiver."
+    ),
     "bench": {
         "ingest": Word("ecomind_query.bench.command", "ingest", "Measure the ingest path."),
         "keys": Word("ecomind_query.bench.keys", "keys", "Measure what keys and limits cost."),
@@ -99,6 +104,17 @@ class LazyGroup(TyperGroup):
         super().__init__(*args, **options)
         self.commands = _Commands()
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the word; a value that can't be used ends it with a sentence."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+                raise
+            context = getattr(error, "ctx", None)
+            more = f" See `{context.command_path} --help`." if context else ""
+            fail(f"{plain(error.format_message())}.{more}", error.exit_code)
+
 
 def _group(name: str) -> Any:
     words = COMMANDS[name]
@@ -107,13 +123,24 @@ def _group(name: str) -> Any:
     group.callback()(lambda: None)
     for word, target in words.items():
         group.command(word)(_function(f"{name} {word}", target))
-    return typer.main.get_command(group)
+    return _named_arguments(typer.main.get_command(group))
 
 
 def _command(name: str, word: Any) -> Any:
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command(name)(_function(name, word))
-    return typer.main.get_command(single)
+    return _named_arguments(typer.main.get_command(single))
+
+
+def _named_arguments(command: Any) -> Any:
+    """The command with its arguments in capitals in the line of usage, as the pages write them."""
+    for each in (command, *getattr(command, "commands", {}).values()):
+        for parameter in each.params:
+            if parameter.param_type_name == "argument":
+                text = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+                parameter.metavar = text
+                parameter.get_usage_pieces = lambda ctx, text=text: [text]
+    return command
 
 
 def _function(name: str, word: Word) -> Callable[..., None]:

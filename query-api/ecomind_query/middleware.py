@@ -1,9 +1,9 @@
 """What every request passes, as bare ASGI: a name for it, a log line, limits and headers.
 
 Without keys, whoever can make the user's browser send a request is the local organisation. So a
-Host that is not this server's own is then refused (DNS rebinding). Always, nothing is shared across
-origins, and a request with a body must be JSON, which a foreign page can't send without asking
-first.
+Host that is not this server's own is then refused (DNS rebinding). Always, a request with a body
+must be JSON, which a foreign page can't send without asking first, and only pages that a public key
+names are told that they may: they send to `/v1/ingest` and read nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from starlette.requests import Request
 from ecomind_query import problems
 from ecomind_query.callers import ORG
 from ecomind_receiver.authentication import Door
+from ecomind_receiver.origins import PREFLIGHT, UNKNOWN, Header, for_origin
 from ecomind_receiver.refusals import RequestRefused
 from ecomind_receiver.tenants import Scope as KeyScope
 from ecomind_semconv.units import MS_PER_SECOND
@@ -39,6 +40,8 @@ log = logging.getLogger("ecomind.api")
 _TRACER = trace.get_tracer("ecomind.api")
 _PROPAGATOR = TraceContextTextMapPropagator()
 
+PUBLIC_PATH = "/v1/ingest"
+"""The one route for pages of other origins, with a public key."""
 BODY_MAX_BYTES = 64 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SECURITY_HEADERS = (
@@ -64,7 +67,8 @@ class Guard:
     def __init__(self, app: App, *, own_host: str | None = None, door: Door | None = None) -> None:
         """`own_host` is the one beside loopback's that may be named; without it any, keys decide.
 
-        A `door` refuses whoever asks the API without a key, before anything of them is read.
+        A `door` refuses whoever asks the API without a key where keys are asked for, before
+        anything of them is read, and knows the origins of public keys.
         """
         self._app = app
         self._door = door
@@ -96,6 +100,14 @@ class Guard:
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, sender: _Sender
     ) -> None:
         refusal = self._refusal(scope, headers)
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        public = bool(origin) and scope["path"] == PUBLIC_PATH
+        known = public and self._door is not None and self._door.knows_origin(origin)
+        if known:
+            sender.shared = for_origin(origin)
+        if public and scope["method"] == "OPTIONS" and not refusal:
+            await (sender.preflight() if known else sender.refuse(403, UNKNOWN))
+            return
         stranger = await self._stranger(scope, headers)
         if stranger:
             await problems.refusal(Request(scope), stranger)(scope, receive, sender)
@@ -178,6 +190,7 @@ class _Sender:
         self._send = send
         self._line = line
         self._started = False
+        self.shared: tuple[Header, ...] = ()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -186,9 +199,16 @@ class _Sender:
             headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
             headers += [pair for pair in SECURITY_HEADERS if pair[0] not in present]
+            headers += self.shared
             headers.append((b"x-request-id", self._line.request_id.encode()))
             message = {**message, "headers": headers}
         await self._send(message)
+
+    async def preflight(self) -> None:
+        """Let a page of a known origin send."""
+        headers = [(b"content-length", b"0"), *PREFLIGHT]
+        await self({"type": "http.response.start", "status": 204, "headers": headers})
+        await self({"type": "http.response.body", "body": b""})
 
     async def refuse(self, status: int, detail: str) -> None:
         """Answer with problem details, if nothing has been answered yet."""

@@ -29,6 +29,9 @@ class Totals(Model):
     """Sums over a set of calls."""
 
     calls: int
+    adjusted_calls: float  # calls that these stand for: sampled ones stand for several
+    coverage: float  # calls / adjusted calls: 1 unless traces were sampled
+    usage_quality: dict[str, int]  # reported | partial | estimated → calls
     input_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
@@ -148,6 +151,8 @@ class CallRow(Model):
     place: str
     operation: str
     scope: str
+    signal: str  # span | log
+    adjusted_calls: float  # how many calls this one stands for, by the sampling of its trace
     input_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
@@ -180,10 +185,21 @@ class Derivation(Model):
     source: str
 
 
+class Count(Model):
+    """One count of a call: `mid` is what its figures rest on, between judged bounds."""
+
+    name: str  # input | output | cache_read | cache_write | reasoning
+    quality: str  # reported | partial | estimated
+    low: int
+    mid: int
+    high: int
+
+
 class CallDetail(Model):
     """One call with its ranges and its derivation."""
 
     call: CallRow
+    counts: list[Count]
     energy_wh: Range
     co2e_g_location: Range
     co2e_g_market: Range | None

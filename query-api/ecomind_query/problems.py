@@ -97,6 +97,8 @@ def _message(fault: dict[str, Any]) -> str:
 
 
 def _explained(request: Request, error: HTTPException) -> str:
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return error.detail  # our own sentence
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {request.url.path[:100]}. See /openapi.json."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -46,6 +46,7 @@ FILTERS: dict[str, str] = {
     "service": "service = {service:String}",
     "environment": "environment = {environment:String}",
     "region": "place = {region:String}",
+    "usage_quality": "usage_quality = {usage_quality:String}",
 }
 """Filter of totals and lists → its condition; the value is bound under the filter's name."""
 
@@ -59,14 +60,16 @@ CALL_FILTERS: dict[str, str] = FILTERS | {
 
 _USAGE_ROWS = """
     SELECT project_id, team, service, environment, provider, request_model, response_model, place,
-           hour, coef_id, calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+           hour, usage_quality, coef_id, calls, adjusted_calls_milli, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens,
            reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj
     FROM usage_hourly
     WHERE {own}
       AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
     UNION ALL
     SELECT project_id, team, service, environment, provider, request_model, response_model, place,
-           toStartOfHour(toDateTime(start_time, 'UTC')) AS hour, coef_id, toInt64(sign),
+           toStartOfHour(toDateTime(start_time, 'UTC')) AS hour, usage_quality, coef_id,
+           toInt64(sign), sign * toInt64(adjusted_calls_milli),
            sign * toInt64(c.input_tokens), sign * toInt64(c.cache_read_tokens),
            sign * toInt64(c.cache_write_tokens), sign * toInt64(c.output_tokens),
            sign * toInt64(c.reasoning_tokens), sign * greatest(uncached, 0),
@@ -84,15 +87,16 @@ _USAGE_ROWS = """
 
 USAGE = """
 SELECT CAST([{groups}], 'Array(String)') AS group, provider,
-       request_model, response_model, toDateTime(toStartOfMonth(hour), 'UTC') AS month, coef_id,
-       sum(r.calls) AS calls, sum(r.input_tokens) AS input_tokens,
+       request_model, response_model, toDateTime(toStartOfMonth(hour), 'UTC') AS month,
+       usage_quality, coef_id, sum(r.calls) AS calls,
+       sum(r.adjusted_calls_milli) AS adjusted_calls_milli, sum(r.input_tokens) AS input_tokens,
        sum(r.cache_read_tokens) AS cache_read_tokens,
        sum(r.cache_write_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens,
        sum(r.reasoning_tokens) AS reasoning_tokens, sum(r.uncached_tokens) AS uncached_tokens,
        sum(r.input_tokens_over_32k) AS input_tokens_over_32k,
        sum(r.measured_energy_mj) AS measured_energy_mj
 FROM ({rows}) AS r
-GROUP BY group, provider, request_model, response_model, month, coef_id
+GROUP BY group, provider, request_model, response_model, month, usage_quality, coef_id
 HAVING calls != 0
 LIMIT {limit:UInt32}
 """
@@ -108,7 +112,8 @@ _CALL_COLUMNS = """
     start_time, received_at, duration_us, project_id, team, service, environment, provider,
     request_model, response_model, place, operation, scope, trace_hash, span_id, segment_id,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    measured_energy_mj, usage_quality, counted, reason, sign, coef_id
+    measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, signal, counted, reason,
+    sign, coef_id
 """
 
 CALLS = f"""
@@ -155,6 +160,10 @@ GROUP BY age_minutes
 
 RECONCILED_UNTIL = "SELECT max(window_end) AS until, count() AS windows FROM reconciled"
 
+FIRST_RECEIVED = """
+SELECT min(received_at) AS first FROM calls WHERE {own} HAVING count() > 0
+"""
+
 RECENT_SPANS = """
 SELECT received_at, lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id, service,
        scope, model, outcome, reason
@@ -162,6 +171,17 @@ FROM recent_spans
 WHERE {own}
 ORDER BY received_at DESC, segment_id DESC
 LIMIT {limit:UInt32}
+"""
+
+COUNTED_SINCE = """
+SELECT toBool(counted) AS counted, reason, usage_quality, sum(toInt64(sign)) AS calls,
+       sum(sign * toInt64(c.input_tokens)) AS input, sum(sign * toInt64(c.output_tokens)) AS output,
+       sum(sign * toInt64(c.cache_read_tokens)) AS cache_read,
+       sum(sign * toInt64(c.cache_write_tokens)) AS cache_write,
+       sum(sign * toInt64(c.reasoning_tokens)) AS reasoning
+FROM calls AS c
+WHERE {own} AND received_at >= {from:DateTime('UTC')}
+GROUP BY counted, reason, usage_quality
 """
 
 OUTCOMES = """
@@ -189,6 +209,9 @@ Coefficients belong to no organisation, but which of them exist tells what other
 _BARRIER = "LIMIT 1000000000000000"
 """More rows than there are. A condition of the user is never computed below a limit: without one
 the engine may try it on a row before the tenant's, and fail there with what the row holds."""
+
+_COLUMNS = "SELECT * APPLY(any) FROM (SELECT * FROM ({rows}) LIMIT 0)"
+"""One row, whatever there is: its names are what is wanted."""
 
 STATEMENT = """
 SELECT * FROM ({statement})
@@ -285,9 +308,17 @@ class Queries:
         row = self._ask(RECONCILED_UNTIL)[0]
         return row["until"] if row["windows"] else None
 
+    def first_received(self) -> datetime | None:
+        """When the first call that is kept was received; None if there is none."""
+        return next((row["first"] for row in self._ask(FIRST_RECEIVED)), None)
+
     def recent_spans(self, limit: int) -> list[dict[str, Any]]:
         """The last spans received, newest first, and what became of each."""
         return self._ask(RECENT_SPANS, limit=limit)
+
+    def counted_since(self, since: datetime) -> list[dict[str, Any]]:
+        """Calls received since then and their tokens, by whether and why they count."""
+        return self._ask(COUNTED_SINCE, **{"from": since})
 
     def outcomes(self, since: datetime) -> dict[str, int]:
         """Acknowledged spans by what became of them."""
@@ -297,6 +328,11 @@ class Queries:
     def statement(self, checked_text: str, limit: int) -> list[dict[str, Any]]:
         """Rows of a user's SELECT that `sql.bound` has checked and bound to this reach."""
         return self._run(STATEMENT.replace("{statement}", checked_text), {"limit": limit})
+
+    def columns(self, table: str) -> list[str]:
+        """The columns that a table of a user's statement has."""
+        rows = self.statement(_COLUMNS.replace("{rows}", tables_within(self.reach)[table]), 1)
+        return [name.removeprefix("any(").removesuffix(")") for row in rows for name in row]
 
     def _ask(self, text: str, **params: object) -> list[dict[str, Any]]:
         return self._run(within(text, self.reach), params)

@@ -106,7 +106,7 @@ def _calls(reader: Reader, desk: Desk) -> APIRouter:
         """The call with its ranges, its coefficients and each formula with the numbers put in."""
         detail = await desk.ask(reader.call, reach, id)
         if detail is None:
-            raise HTTPException(404, "There is no call with this id.")
+            raise HTTPException(404, "No call with this id.")
         return detail
 
     return router

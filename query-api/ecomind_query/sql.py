@@ -22,6 +22,7 @@ from sqlglot import exp
 from ecomind_query.errors import QueryError
 from ecomind_query.queries import SQL_TABLES, Queries, tables_within
 from ecomind_query.shapes import SqlResult
+from ecomind_query.sql_columns import missing
 from ecomind_query.sql_text import (
     DIALECT,
     allowed,
@@ -50,7 +51,11 @@ def run(queries: Queries, statement: str) -> SqlResult:
         _check_as_the_engine_reads(queries, text, own)
     except RecursionError as error:
         raise QueryError("The statement is nested too deeply; write a shorter one.") from error
-    rows = _asked(queries, text, MAX_ROWS + 1)
+    try:
+        rows = _asked(queries, text, MAX_ROWS + 1)
+    except QueryError as error:
+        unknown = missing(queries, statement) if "UNKNOWN_IDENTIFIER" in error.detail else ""
+        raise QueryError(unknown or error.detail) from None
     return SqlResult(
         columns=list(rows[0]) if rows else [],
         rows=[[plain(value) for value in row.values()] for row in rows[:MAX_ROWS]],

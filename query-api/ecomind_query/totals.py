@@ -16,6 +16,7 @@ from ecomind_processor.footprint import Coefficients, Footprint
 from ecomind_processor.footprint import Range as Band
 from ecomind_query.coefficients import Entry
 from ecomind_query.models import Range, Totals
+from ecomind_semconv.usage import STATES
 
 TERMS = (
     ("calls", "wh_per_call"),
@@ -34,6 +35,7 @@ class Sums(NamedTuple):
     """Integer sums over calls that share a price key and coefficients."""
 
     calls: int
+    adjusted_calls_milli: int
     input_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
@@ -47,6 +49,7 @@ class Sums(NamedTuple):
 class Part(NamedTuple):
     """Sums, the coefficients they are multiplied with, and their list price if there is one."""
 
+    usage_quality: str
     sums: Sums
     entry: Entry
     cost_usd: float | None
@@ -69,8 +72,13 @@ def totals(parts: Sequence[Part]) -> Totals:
         return _range([(wh, pick(unit)) for wh, unit in zip(it_wh, per_wh, strict=True)])
 
     onsite, offsite = figure(lambda f: f.water_ml_onsite), figure(lambda f: f.water_ml_offsite)
+    calls = sum(part.sums.calls for part in parts)
+    adjusted_milli = sum(part.sums.adjusted_calls_milli for part in parts)
     return Totals(
-        calls=sum(part.sums.calls for part in parts),
+        calls=calls,
+        adjusted_calls=adjusted_milli / 1000,
+        coverage=min(calls * 1000 / adjusted_milli, 1.0) if adjusted_milli else 1.0,
+        usage_quality=_quality(parts),
         input_tokens=sum(part.sums.input_tokens for part in parts),
         cache_read_tokens=sum(part.sums.cache_read_tokens for part in parts),
         cache_write_tokens=sum(part.sums.cache_write_tokens for part in parts),
@@ -86,6 +94,13 @@ def totals(parts: Sequence[Part]) -> Totals:
         cost_usd=_cost(parts),
         unpriced_calls=sum(part.sums.calls for part in parts if part.cost_usd is None),
     )
+
+
+def _quality(parts: Sequence[Part]) -> dict[str, int]:
+    calls = dict.fromkeys(STATES, 0)
+    for part in parts:
+        calls[part.usage_quality] = calls.get(part.usage_quality, 0) + part.sums.calls
+    return calls
 
 
 def added(first: Range, second: Range) -> Range:

@@ -66,7 +66,7 @@ def parts_by_group(
     groups: Groups = defaultdict(list)
     for row in rows:
         sums = Sums(*(int(row[name]) for name in Sums._fields))
-        part = Part(sums, entries[row["coef_id"]], _price(row, sums))
+        part = Part(row["usage_quality"], sums, entries[row["coef_id"]], _price(row, sums))
         groups[tuple(row["group"])].append(part)
     return groups
 
@@ -100,10 +100,16 @@ def days(period: Period) -> list[str]:
 
 
 def provisional_from(queries: Queries, period: Period) -> datetime | None:
-    """Where the period's figures may still change; None if all its windows are reconciled."""
+    """Where the period's figures may still change; None if all its windows are reconciled.
+
+    While no window is, that is the first call, or now if there is none: never before it.
+    """
     until = queries.reconciled_until()
     if until is None:
-        return period.start
+        first = queries.first_received()
+        until = min(first, period.end) if first else None
+    if until is None:
+        return None
     return max(until, period.start) if until < period.end else None
 
 

@@ -27,6 +27,7 @@ _SHAPE = re.compile(
     rf"_[0-9A-Za-z]{{{SECRET_CHARACTERS}}}([0-9A-Za-z]{{{CHECK_CHARACTERS}}})"
 )
 _PEPPER_BYTES = 32
+_MARKED = "ecomind pepper"  # no key has this shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,20 @@ class Peppers:
             raise ValueError("There is no pepper to hash keys with.")
         self._versions = dict(versions)
         self._throw_away = secrets.token_bytes(_PEPPER_BYTES)
+        self._marks = {version: self.digest(_MARKED, version)[:8].hex() for version in versions}
 
     @property
     def current(self) -> int:
         """The version that new keys are hashed with."""
         return max(self._versions)
 
-    def knows(self, version: int) -> bool:
-        """Whether keys of this version can be checked."""
-        return version in self._versions
+    def knows(self, version: int, mark: str | None = None) -> bool:
+        """Whether keys made with this pepper can be checked; `mark` is None for old keys."""
+        return version in self._versions and mark in (None, self._marks[version])
+
+    def mark(self, version: int) -> str:
+        """What tells a pepper from another of its version, and nothing about it."""
+        return self._marks[version]
 
     def digest(self, text: str, version: int) -> bytes:
         """HMAC-SHA-256 of a key's text, 32 bytes. An unknown version costs the same, matches none.

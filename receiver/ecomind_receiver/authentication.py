@@ -26,6 +26,7 @@ from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.control.keys import KeyRecord
 from ecomind_receiver.control.snapshot import Snapshot, read_snapshot, touch
 from ecomind_receiver.control.store import ControlError, ControlStore
+from ecomind_receiver.http_server import PEER
 from ecomind_receiver.limits import UNLIMITED, Quota, Quotas
 from ecomind_receiver.notices import Notices
 from ecomind_receiver.refusals import Refusal, RequestRefused
@@ -39,6 +40,9 @@ _POLL_SECONDS = 0.5
 _LOOK_AGAIN_SECONDS = 0.05
 _TOUCH_SECONDS = 60.0
 _ANSWER_SECONDS = 3.0
+_LOG_SECONDS = 1.0
+_SCHEMES = ("bearer", "basic")
+_FORM = "Write `Bearer`, one space, then the key; %20 only inside OTEL_EXPORTER_OTLP_HEADERS."
 _CHALLENGE = "Send a header `Authorization: Bearer` with an API key."
 
 
@@ -71,24 +75,33 @@ class Door(Protocol):
 
 
 class OpenDoor:
-    """Lets everyone in as the local organisation: only ever behind a loopback address."""
+    """Lets who shows no key in as the local organisation: only ever behind a loopback address.
 
-    def __init__(self, settings: Settings) -> None:
-        self.failures: dict[str, int] = {}
+    A key that is shown counts as it does everywhere, and one that is not live is refused.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring | None = None) -> None:
+        """Without a keyring, such as in a process that does not listen, nothing shown is read."""
+        self._keyring = keyring
+        self.failures: dict[str, int] = keyring.failures if keyring else {}
         self._grant = Grant(ANYONE, LOCAL, Quotas(org=default_quota(settings)))
 
     async def admit(self, scope: Scope, authorization: str, origin: str = "") -> Grant:
-        """The local organisation, whatever is asked. Raises RequestRefused for `admin`."""
+        """Whose the key is, or the local organisation without one. Raises RequestRefused."""
+        if authorization and self._keyring:
+            return await self._keyring.admit(scope, authorization, origin)
         if scope not in ANYONE.scopes:
             raise RequestRefused(Refusal.FORBIDDEN, "This needs a key; set ECOMIND_AUTH=keys.")
         return self._grant
 
     def knows_origin(self, origin: str) -> bool:
-        """No page of another origin may send without a key."""
-        return False
+        """Whether a page of this origin may send with some public key."""
+        return self._keyring is not None and self._keyring.knows_origin(origin)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close the keyring."""
+        if self._keyring:
+            await self._keyring.close()
 
 
 class _Entry(NamedTuple):
@@ -108,6 +121,7 @@ class Keyring:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.error = ""
+        self.lost = 0  # live keys that can't be checked: their pepper is not configured
         self.failures: dict[str, int] = {}
         self._store = store
         self._peppers = peppers
@@ -118,7 +132,7 @@ class Keyring:
         self._entries: dict[str, _Entry] = {}
         self._origins: frozenset[str] = frozenset()
         self._number = -1
-        self._read_at = self._looked_at = -float("inf")
+        self._read_at = self._looked_at = self._logged_at = -float("inf")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="keys")
         self._used: dict[str, datetime] = {}
         self._reading, self._looking = asyncio.Lock(), asyncio.Lock()
@@ -142,8 +156,11 @@ class Keyring:
         self._threads.shutdown(wait=False)
 
     def has(self, scope: Scope) -> bool:
-        """Whether any live key has the scope."""
-        return any(scope in entry.record.scopes for entry in self._entries.values())
+        """Whether any live key that can be checked has the scope."""
+        return any(
+            scope in entry.record.scopes and self._checkable(entry.record)
+            for entry in self._entries.values()
+        )
 
     def knows_origin(self, origin: str) -> bool:
         """Whether a page of this origin may send with some public key."""
@@ -162,8 +179,10 @@ class Keyring:
             sentence = "The keys can't be read now, and this one is not among those last read."
             raise self._refused("unreadable", Refusal.UNAVAILABLE, sentence)
         if entry is None:
+            known_form = authorization.partition(" ")[0].lower() in _SCHEMES
             sentence = f"The API key is unknown, revoked or expired. {_CHALLENGE}"
-            raise self._refused("unknown", Refusal.UNAUTHENTICATED, sentence)
+            sentence = sentence if known_form else f"There is no API key to be read. {_FORM}"
+            raise self._refused("unknown", Refusal.UNAUTHENTICATED, sentence, text)
         if scope not in entry.record.scopes:
             sentence = f"The key {entry.record.id} lacks the scope {scope}."
             raise self._refused("scope", Refusal.FORBIDDEN, sentence)
@@ -230,9 +249,12 @@ class Keyring:
         self._entries = {record.id: self._entry(record, snapshot) for record in records}
         self._origins = frozenset(origin for record in records for origin in record.origins)
         self._number, self._read_at = snapshot.number, time.monotonic()
-        lost = sum(not self._peppers.knows(record.pepper_version) for record in records)
-        if lost:
-            log.warning("keys made with a pepper that is not configured", extra={"keys": lost})
+        self.lost = sum(not self._checkable(record) for record in records)
+        if self.lost:
+            log.warning("keys made with a pepper that is not configured", extra={"keys": self.lost})
+
+    def _checkable(self, record: KeyRecord) -> bool:
+        return self._peppers.knows(record.pepper_version, record.pepper_mark)
 
     def _entry(self, record: KeyRecord, snapshot: Snapshot) -> _Entry:
         caller = Caller(record.org_id, record.project_id, record.id, record.scopes)
@@ -266,9 +288,23 @@ class Keyring:
             self._used = used | self._used
             log.warning("last use of keys not noted", extra={"error": describe(error)})
 
-    def _refused(self, reason: str, refusal: Refusal, sentence: str) -> RequestRefused:
+    def _refused(
+        self, reason: str, refusal: Refusal, sentence: str, text: str = ""
+    ) -> RequestRefused:
         self.failures[reason] = self.failures.get(reason, 0) + 1
+        if refusal is Refusal.UNAUTHENTICATED:
+            self._log_stranger(reason, text)
         return RequestRefused(refusal, sentence)
+
+    def _log_stranger(self, reason: str, text: str) -> None:
+        """One line a second at most, with the id of what has the shape of a key; never the rest."""
+        now = time.monotonic()
+        if now - self._logged_at < _LOG_SECONDS:
+            return
+        self._logged_at = now
+        key = api_keys.parse(text)
+        said = {"reason": reason, "peer": PEER.get(), "key_id": key.id if key else ""}
+        log.warning("key refused", extra=said | {"refused": sum(self.failures.values())})
 
 
 def describe(error: Exception) -> str:

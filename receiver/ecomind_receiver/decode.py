@@ -1,17 +1,20 @@
-"""Builds the decode statement from the dialect table, for both encodings of OTLP.
+"""Builds the decode statement from the dialect table, for both signals and both encodings of OTLP.
 
 The engine reads a decrypted segment as `FORMAT Protobuf`; a request that came as OTLP/JSON is a
-string field of its envelope and is opened by JSONExtract into the same shape.
+string field of its envelope and is opened by JSONExtract into the same shape. A log record is read
+like a span: its attributes are the call's.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.store import SQL, render
-from ecomind_semconv import dialects
+from ecomind_semconv import blobs, dialects, usage
 
 _NUMBER = {field: index for index, field in enumerate(dialects.FIELDS, start=1)}
 _CODES = {
@@ -30,86 +33,182 @@ def literal(value: object) -> str:
     return str(value)
 
 
-def _any_value(text: str, int_: str, double: str) -> str:
-    return f"Tuple({text} String, {int_} Nullable(Int64), {double} Nullable(Float64))"
+def _facts() -> dict[str, list[tuple[int, Any]]]:
+    """Table of facts → its facts, each with a bit of its own."""
+    tables = {
+        "exclusive_input": usage.EXCLUSIVE_INPUT,
+        "exclusive_output": usage.EXCLUSIVE_OUTPUT,
+        "rewritten_ids": usage.REWRITTEN_IDS,
+        "unreported": usage.UNREPORTED,
+        "inexact_output": usage.INEXACT_OUTPUT,
+        "stand_ins": usage.STAND_INS,
+    }
+    bits = itertools.count()
+    return {name: [(next(bits), fact) for fact in facts] for name, facts in tables.items()}
 
 
-def _structure(names: Mapping[str, str], id_type: str) -> str:
-    value = _any_value(names["text"], names["int"], names["double"])
-    attributes = f"Array(Tuple(key String, value {value}))"
-    span = (
-        f"Tuple({names['trace_id']} {id_type}, {names['span_id']} {id_type},"
-        f" {names['start']} UInt64, {names['end']} UInt64, attributes {attributes},"
-        " status Tuple(code Int32))"
+_FACTS = _facts()
+
+
+def _fact_masks() -> dict[str, int]:
+    """Beginning of a scope → the bits of all facts that hold for it; the longest come first."""
+    known = [pair for facts in _FACTS.values() for pair in facts]
+    scopes = sorted({fact.scope for _, fact in known}, key=len, reverse=True)
+    return {
+        scope: sum(1 << bit for bit, fact in known if scope.startswith(fact.scope))
+        for scope in scopes
+    }
+
+
+class _Encoding(NamedTuple):
+    """How one encoding of OTLP spells its fields, which otherwise are the same."""
+
+    envelope: Mapping[str, str]  # signal → field of the envelope that holds the request
+    names: Mapping[str, str]
+
+
+_PROTOBUF = _Encoding(
+    {"span": "request", "log": "logs"},
+    {
+        "trace_id": "trace_id", "span_id": "span_id", "parent": "parent_span_id",
+        "state": "trace_state", "start": "start_time_unix_nano", "end": "end_time_unix_nano",
+        "time": "time_unix_nano", "observed": "observed_time_unix_nano", "event": "event_name",
+        "text": "string_value", "int": "int_value", "double": "double_value",
+        "bool": "bool_value", "resource_spans": "resource_spans", "scope_spans": "scope_spans",
+        "resource_logs": "resource_logs", "scope_logs": "scope_logs", "records": "log_records",
+    },
+)  # fmt: skip
+_JSON = _Encoding(
+    {"span": "json", "log": "logs_json"},
+    {
+        "trace_id": "traceId", "span_id": "spanId", "parent": "parentSpanId",
+        "state": "traceState", "start": "startTimeUnixNano", "end": "endTimeUnixNano",
+        "time": "timeUnixNano", "observed": "observedTimeUnixNano", "event": "eventName",
+        "text": "stringValue", "int": "intValue", "double": "doubleValue",
+        "bool": "boolValue", "resource_spans": "resourceSpans", "scope_spans": "scopeSpans",
+        "resource_logs": "resourceLogs", "scope_logs": "scopeLogs", "records": "logRecords",
+    },
+)  # fmt: skip
+
+
+def _attributes(names: Mapping[str, str]) -> str:
+    value = (
+        f"Tuple({names['text']} String, {names['int']} Nullable(Int64),"
+        f" {names['double']} Nullable(Float64), {names['bool']} Bool)"
     )
-    scope_spans = f"Array(Tuple(scope Tuple(name String), spans Array({span})))"
-    resource = f"Tuple(attributes {attributes})"
-    return (
-        f"Tuple({names['resource_spans']} Array(Tuple(resource {resource},"
-        f" {names['scope_spans']} {scope_spans})))"
-    )
+    return f"attributes Array(Tuple(key String, value {value}))"
 
 
-_PROTOBUF = {
-    "resource_spans": "resource_spans", "scope_spans": "scope_spans", "trace_id": "trace_id",
-    "span_id": "span_id", "start": "start_time_unix_nano", "end": "end_time_unix_nano",
-    "text": "string_value", "int": "int_value", "double": "double_value",
-}  # fmt: skip
-_JSON = {
-    "resource_spans": "resourceSpans", "scope_spans": "scopeSpans", "trace_id": "traceId",
-    "span_id": "spanId", "start": "startTimeUnixNano", "end": "endTimeUnixNano",
-    "text": "stringValue", "int": "intValue", "double": "doubleValue",
-}  # fmt: skip
-_ENVELOPE = (
-    "org String, project String, received_ns UInt64, pseudonym_key_low UInt64,"
-    f" pseudonym_key_high UInt64, request {_structure(_PROTOBUF, 'String')}, json String"
-)
+def _request(names: Mapping[str, str], signal: str) -> str:
+    ids = f"{names['trace_id']} String, {names['span_id']} String"
+    if signal == "span":
+        item = (
+            f"{ids}, {names['state']} String, {names['parent']} String, {names['start']} UInt64,"
+            f" {names['end']} UInt64, {_attributes(names)}, status Tuple(code Int32)"
+        )
+        resources, scopes, items = names["resource_spans"], names["scope_spans"], "spans"
+    else:
+        item = (
+            f"{ids}, {names['time']} UInt64, {names['observed']} UInt64, {names['event']} String,"
+            f" {_attributes(names)}"
+        )
+        resources, scopes, items = names["resource_logs"], names["scope_logs"], names["records"]
+    scoped = f"Array(Tuple(scope Tuple(name String), {items} Array(Tuple({item}))))"
+    resource = f"Tuple({_attributes(names)})"
+    return f"Tuple({resources} Array(Tuple(resource {resource}, {scopes} {scoped})))"
+
+
 _COLUMNS = (
     "toLowCardinality(org) AS org_id, toLowCardinality(project) AS project_id, received_ns,"
-    " pseudonym_key_low AS key_low,"
-    " pseudonym_key_high AS key_high"
+    " pseudonym_key_low AS key_low, pseudonym_key_high AS key_high"
+)
+_WHOSE = (
+    "org String, project String, received_ns UInt64, pseudonym_key_low UInt64,"
+    " pseudonym_key_high UInt64"
 )
 
 
-def _segment(path: str) -> str:
-    return f"file({literal(str(path))}, 'Protobuf', {literal(_ENVELOPE)})"
-
-
-def _requests(path: str, json: bool) -> str:
-    if not json:
-        return f"(SELECT {_COLUMNS}, request.resource_spans AS resources FROM {_segment(path)})"
-    opened = f"JSONExtract(json, {literal(_structure(_JSON, 'String'))})"
+def _requests(path: str, signal: str, encoding: _Encoding) -> str:
+    field = encoding.envelope[signal]
+    shape = _request(encoding.names, signal)
+    resources = encoding.names["resource_spans" if signal == "span" else "resource_logs"]
+    held = shape if encoding is _PROTOBUF else "String"
+    file = f"file({literal(path)}, 'Protobuf', {literal(f'{_WHOSE}, {field} {held}')})"
+    if encoding is _PROTOBUF:
+        return f"(SELECT {_COLUMNS}, {field}.{resources} AS resources FROM {file})"
+    opened = f"JSONExtract({field}, {literal(shape)})"
     return (
-        f"(SELECT {_COLUMNS}, tupleElement({opened}, 'resourceSpans') AS resources"
-        f" FROM {_segment(path)}"
-        " WHERE throwIf(json != '' AND NOT isValidJSON(json)) = 0 AND json != '')"
+        f"(SELECT {_COLUMNS}, tupleElement({opened}, {literal(resources)}) AS resources FROM {file}"
+        f" WHERE throwIf({field} != '' AND NOT isValidJSON({field})) = 0 AND {field} != '')"
     )
 
 
-def _span_columns(names: Mapping[str, str], json: bool) -> str:
-    opened = "unhex(span.{})" if json else "span.{}"
-    return ", ".join(
-        (
-            f"{opened.format(names['trace_id'])} AS trace_id",
-            f"{opened.format(names['span_id'])} AS span_id",
-            f"span.{names['start']} AS start_ns",
-            f"span.{names['end']} AS end_ns",
-            "span.status.code AS status_code",
-            "span.attributes.key AS keys",
-            f"span.attributes.value.{names['text']} AS texts",
-            f"span.attributes.value.{names['int']} AS ints",
-            f"span.attributes.value.{names['double']} AS doubles",
-        )
-    )
+def _item_columns(signal: str, encoding: _Encoding) -> str:
+    names = encoding.names
+    opened = "unhex(item.{})" if encoding is _JSON else "item.{}"
+    columns = {
+        "keys": "item.attributes.key",
+        "texts": f"item.attributes.value.{names['text']}",
+        "ints": f"item.attributes.value.{names['int']}",
+        "doubles": f"item.attributes.value.{names['double']}",
+        "bools": f"item.attributes.value.{names['bool']}",
+    }
+    if signal == "span":
+        columns |= {
+            "trace_id": opened.format(names["trace_id"]),
+            "span_id": opened.format(names["span_id"]),
+            "parent_span_id": opened.format(names["parent"]),
+            "trace_state": f"item.{names['state']}",
+            "start_ns": f"item.{names['start']}",
+            "end_ns": f"item.{names['end']}",
+            "status_code": "item.status.code",
+        }
+    else:
+        # A record has no id of its own: the span it names may have many. Its content is its id.
+        time = f"if(item.{names['time']} != 0, item.{names['time']}, item.{names['observed']})"
+        said = ", ".join(columns.values())
+        columns |= {
+            "trace_id": f"if(length({opened.format(names['trace_id'])}) = 16,"
+            f" {opened.format(names['trace_id'])}, toString(sipHash128({time}, {said})))",
+            "span_id": f"reinterpretAsString(greatest(sipHash64({time}, {said}), 1))",
+            "parent_span_id": "''",
+            "trace_state": "''",
+            "event_name": f"item.{names['event']}",
+            "end_ns": time,
+            "status_code": "0",
+        }
+    return ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
 
 
-def decode_sql(path: str, staging: str, *, json: bool, retention_days: int) -> str:
-    """The statement that fills `staging` from the decrypted segment at `path`.
+_SCHEMA = literal(f"{SQL / 'segment.proto'}:Envelope")
 
-    Protobuf and JSON requests of one segment take a statement each; their row numbers differ.
+
+def _read_as(kind: Kind) -> tuple[str, _Encoding]:
+    signal = "log" if kind in Kind.LOGS | Kind.LOGS_JSON else "span"
+    return signal, _JSON if kind in Kind.TRACES_JSON | Kind.LOGS_JSON else _PROTOBUF
+
+
+def probe_sql(path: str, kind: Kind) -> str:
+    """A statement that only reads one kind of record: it fails where one can't be parsed.
+
+    It costs a fiftieth of `decode_sql`, which the engine plans for longer than it reads a record.
     """
-    names = _JSON if json else _PROTOBUF
+    requests = _requests(path, *_read_as(kind))
+    return (
+        f"SELECT count() FROM {requests} WHERE NOT ignore(resources)"
+        f" SETTINGS format_schema = {_SCHEMA}, max_threads = 1"
+    )
+
+
+def decode_sql(path: str, staging: str, kind: Kind, *, retention_days: int) -> str:
+    """The statement that fills `staging` with one kind of record of the segment at `path`.
+
+    Each kind takes a statement of its own; their row numbers differ.
+    """
+    signal, encoding = _read_as(kind)
+    names, masks = encoding.names, _fact_masks()
     values: dict[str, Any] = {
+        "signal": signal,
         "number": _NUMBER,
         "keys": literal(list(_CODES)),
         "codes": literal(list(_CODES.values())),
@@ -120,17 +219,27 @@ def decode_sql(path: str, staging: str, *, json: bool, retention_days: int) -> s
         "host_pattern": literal(f"({'|'.join(map(re.escape, dialects.HOST_PROVIDERS))})$"),
         "operations": dialects.OPERATIONS,
         "containers": dialects.CONTAINERS,
-        "exclusive_input": dialects.EXCLUSIVE_INPUT,
+        "log_events": dialects.LOG_EVENTS,
+        "in_json": blobs.IN_JSON,
+        "in_repr": blobs.IN_REPR,
+        "max_repr_length": blobs.MAX_REPR_LENGTH,
         "max_tokens": dialects.MAX_TOKENS,
         "max_name_length": dialects.MAX_NAME_LENGTH,
+        "facts": _FACTS,
+        "fact_masks": masks,
+        "fact_pattern": literal(f"^({'|'.join(map(re.escape, masks))})"),
+        "estimates": usage.ESTIMATES,
+        "cached_per_input": usage.CACHED_PER_INPUT,
+        "reasoning_per_output": usage.REASONING_PER_OUTPUT,
         "retention_ns": retention_days * 86_400 * 1_000_000_000,
         "staging": staging,
-        "first_row": 2**40 if json else 0,
-        "requests": _requests(path, json),
-        "scope_spans": f"resource_spans.{names['scope_spans']}",
-        "resource_texts": f"resource_spans.resource.attributes.value.{names['text']}",
-        "span_columns": _span_columns(names, json),
+        "first_row": (kind.bit_length() - 1) * 2**40,
+        "requests": _requests(path, signal, encoding),
+        "scopes": f"one.{names['scope_spans' if signal == 'span' else 'scope_logs']}",
+        "items": f"scoped.{'spans' if signal == 'span' else names['records']}",
+        "resource_texts": f"one.resource.attributes.value.{names['text']}",
+        "item_columns": _item_columns(signal, encoding),
         "literal": literal,
-        "schema": literal(f"{SQL / 'segment.proto'}:Envelope"),
+        "schema": _SCHEMA,
     }
     return render("decode.sql", **values)

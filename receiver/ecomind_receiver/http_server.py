@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
+from contextvars import ContextVar
 from typing import Any
 
 import uvicorn
@@ -12,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ecomind_receiver.tls import Tls
 
+PEER: ContextVar[str] = ContextVar("peer", default="")
+"""The address that the request being served came from, for log lines."""
 _MAX_HEAD_BYTES = 512 * 1024
 _BODY_PIECE_BYTES = 1024 * 1024
 
@@ -79,7 +83,7 @@ class HttpServer:
     def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
         self._address = (host, port)
         config = uvicorn.Config(
-            app,
+            _naming_peers(app),
             loop="none",
             http=BoundedProtocol,
             ws="none",
@@ -115,15 +119,27 @@ class HttpServer:
                 await self._task
 
 
+def _naming_peers(app: Any) -> Any:
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        PEER.set((scope.get("client") or ("",))[0])
+        await app(scope, receive, send)
+
+    return named
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises OSError with a sentence."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if family == socket.AF_INET6 and host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # and IPv4
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        if is_foreign(error):
+            raise OSError(foreign(host)) from error
         raise OSError(
             f"Port {port} on {host} can't be bound ({error.strerror}). Stop what uses it, or set"
             " another port."
@@ -131,6 +147,19 @@ def bind(host: str, port: int) -> socket.socket:
     listener.listen(2048)
     listener.setblocking(False)
     return listener
+
+
+def is_foreign(error: OSError) -> bool:
+    """Whether a listener was not bound because the host is none of this machine's."""
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+
+
+def foreign(host: str) -> str:
+    """The sentence for a host that is none of this machine's."""
+    return (
+        f"{host} is no address of this machine. Set ECOMIND_HOST to 127.0.0.1, to 0.0.0.0 for every"
+        " network, or to one of its own addresses."
+    )
 
 
 def join_address(host: str, port: int) -> str:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import zstandard
 
 from ecomind_receiver.refusals import Refusal, RequestRefused
 
 _PIECE_BYTES = 256 * 1024
 _INLINE_BYTES = 512 * 1024  # about a millisecond, and more than most batches hold
+_ZSTD_PIECE_BYTES = 256  # one byte of zstd becomes 32 KiB at most, so these become 8 MiB
+_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 9659: no more for a content coding
 _THREADS = 2
-_WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 class Inflater:
-    """Inflates gzip and zlib bodies."""
+    """Inflates gzip, zlib and zstd bodies."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inflate")
@@ -28,9 +32,9 @@ class Inflater:
 
     async def inflate(self, org_id: str, body: bytes, encoding: str, max_bytes: int) -> bytes:
         """The body as it was before encoding, if it is no longer. Raises RequestRefused."""
-        if encoding not in _WINDOW_BITS:
+        if encoding not in _PIECES:
             raise RequestRefused(
-                Refusal.UNSUPPORTED, "Content-Encoding must be gzip, deflate or identity."
+                Refusal.UNSUPPORTED, f"Content-Encoding must be {', '.join(_PIECES)} or identity."
             )
         if len(body) <= _INLINE_BYTES:
             try:
@@ -64,26 +68,26 @@ class _Slot:
 
 
 def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Inflate gzip (all members) or zlib data, never past `max_bytes`. Raises RequestRefused.
+    """Inflate gzip, zlib or zstd data (all members), to `max_bytes` at most. Raises RequestRefused.
 
-    In small pieces, so that a bomb costs `max_bytes` of memory at most and not a multiple of it.
+    In small pieces, so that a bomb costs about `max_bytes` of memory and not a multiple of it.
     """
     pieces: list[bytes] = []
     room = max_bytes
     try:
-        for piece in _inflated(body, _WINDOW_BITS[encoding]):
+        for piece in _PIECES[encoding](body):
             room -= len(piece)
             if room < 0:
                 raise too_large(max_bytes)
             pieces.append(piece)
-    except (zlib.error, EOFError) as error:
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise RequestRefused(
             Refusal.MALFORMED, f"The body is not valid {encoding}: {error}."
         ) from error
     return b"".join(pieces)
 
 
-def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
+def _zlib(window_bits: int, body: bytes) -> Iterator[bytes]:
     stream = zlib.decompressobj(window_bits)
     for start in range(0, len(body), _PIECE_BYTES):
         data = body[start : start + _PIECE_BYTES]
@@ -103,3 +107,26 @@ def too_large(max_bytes: int) -> RequestRefused:
         f"The request is larger than {max_bytes} bytes, before or after decompression. Send smaller"
         " batches; ECOMIND_REQUEST_MAX_BYTES may be raised, but not for public keys.",
     )
+
+
+def _zstd(body: bytes) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    stream = decompressor.decompressobj()
+    for start in range(0, len(body), _ZSTD_PIECE_BYTES):
+        data = body[start : start + _ZSTD_PIECE_BYTES]
+        while data:
+            if stream.eof:  # another frame follows
+                stream = decompressor.decompressobj()
+            yield stream.decompress(data)
+            data = stream.unused_data if stream.eof else b""
+    if not stream.eof:
+        raise EOFError("it ends too early")
+
+
+_PIECES: Mapping[str, Callable[[bytes], Iterator[bytes]]] = {
+    "gzip": partial(_zlib, 31),
+    "deflate": partial(_zlib, 15),
+    "zstd": _zstd,
+}
+ENCODINGS = tuple(_PIECES)
+"""Content codings that are understood, besides `identity`."""

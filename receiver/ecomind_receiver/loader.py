@@ -70,6 +70,8 @@ class Loader:
         while (item := self._spool.sealed.get()) is not None:
             if not self._load(pipeline, item):
                 break
+            if self._spool.sealed.empty():
+                pipeline.rest()
         self._spool.sealed.put(None)  # the other threads end too
         pipeline.close()
 
@@ -90,6 +92,7 @@ class Loader:
             except Exception as error:
                 self.error = f"{item.path.name} could not be loaded: {describe(error)}"
                 log.error("a segment waits", extra={"error": self.error})
+                pipeline.rest()
                 if self._stopping.wait(backoff_seconds):
                     return False  # it stays in the spool; the next start loads it
                 backoff_seconds = min(backoff_seconds * 2, _MAX_BACKOFF_SECONDS)

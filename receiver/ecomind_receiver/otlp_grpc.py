@@ -1,57 +1,42 @@
-"""OTLP/gRPC: `TraceService/Export` on raw bytes, framing checked before the ack."""
+"""OTLP/gRPC: Export of traces, logs and metrics on raw bytes, framing checked before the ack."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from ecomind_receiver.answers import as_protobuf
 from ecomind_receiver.authentication import Door, Grant
 from ecomind_receiver.ingest import INTERNAL, PROTOBUF, Ingest
 from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.signals import SIGNALS, Signal
 from ecomind_receiver.tenants import Scope, foreign_headers
 from ecomind_receiver.tls import Tls
 
 log = logging.getLogger("ecomind.otlp")
-
-_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
 async def serve_grpc(
     ingest: Ingest, door: Door, address: str, request_max_bytes: int, tls: Tls | None = None
 ) -> tuple[Any, int]:
     """Start the server on `host:port`: (server, bound port). Raises OSError if it can't bind."""
-
-    async def export(messages: AsyncIterator[bytes], context: Any) -> bytes:
-        try:
-            grant = await _admit(ingest, door, context)
-            body = await anext(aiter(messages), b"")
-            await ingest.accept(
-                grant.writes(), body, PROTOBUF, quotas=grant.quotas, transport="grpc"
-            )
-            return b""
-        except RequestRefused as error:
-            refused = error
-        except Exception:
-            log.exception("request failed")
-            refused = RequestRefused(Refusal.UNAVAILABLE, INTERNAL)
-        await context.abort(refused.refusal.grpc_code, refused.message, _retry_info(refused))
-        raise AssertionError("an aborted call goes no further")
-
     server = grpc.aio.server(
         options=(
             ("grpc.max_receive_message_length", request_max_bytes),
             ("grpc.so_reuseport", 0),
         )
     )
-    # A stream of one message is the same on the wire, and it is not read before the key is known.
-    handlers = {"Export": grpc.stream_unary_rpc_method_handler(export)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+    for signal in SIGNALS:
+        # A stream of one message is the same on the wire, and not read before the key is known.
+        export = grpc.stream_unary_rpc_method_handler(_export(signal, ingest, door))
+        handler = grpc.method_handlers_generic_handler(signal.grpc_service, {"Export": export})
+        server.add_generic_rpc_handlers((handler,))
     try:
         if tls:
             port = server.add_secure_port(address, tls.grpc_credentials())
@@ -65,12 +50,41 @@ async def serve_grpc(
     return server, int(port)
 
 
-async def _admit(ingest: Ingest, door: Door, context: Any) -> Grant:
+Export = Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]
+
+
+def _export(signal: Signal, ingest: Ingest, door: Door) -> Export:
+    async def export(messages: AsyncIterator[bytes], context: Any) -> bytes:
+        try:
+            grant = await _admit(signal, ingest, door, context)
+            body = await anext(aiter(messages), b"")
+            return as_protobuf(
+                await ingest.accept(
+                    grant.writes(),
+                    body,
+                    PROTOBUF,
+                    signal=signal,
+                    quotas=grant.quotas,
+                    transport="grpc",
+                )
+            )
+        except RequestRefused as error:
+            refused = error
+        except Exception:
+            log.exception("request failed")
+            refused = RequestRefused(Refusal.UNAVAILABLE, INTERNAL)
+        await context.abort(refused.refusal.grpc_code, refused.message, _retry_info(refused))
+        raise AssertionError("an aborted call goes no further")
+
+    return export
+
+
+async def _admit(signal: Signal, ingest: Ingest, door: Door, context: Any) -> Grant:
     metadata = dict(context.invocation_metadata() or ())
     try:
         grant = await door.admit(Scope.INGEST, metadata.get("authorization", ""))
     except RequestRefused as error:
-        ingest.refused("grpc", error)
+        ingest.refused("grpc", error, signal=signal)
         raise
     ingest.ignore_claims("header", foreign_headers(grant.writes(), metadata))
     return grant

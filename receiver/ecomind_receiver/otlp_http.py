@@ -1,10 +1,10 @@
-"""OTLP/HTTP: `POST /v1/traces`, protobuf and JSON, gzip and deflate.
+"""OTLP/HTTP: `POST /v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf and JSON, compressed or not.
 
 Who sends is decided from the headers, before the body is read. A page of another origin may send
 with a public key that names this origin, so preflights of known origins are answered. A bare ASGI
 application, because a request here is two reads and one reply: a framework would cost more than the
-work. Answers follow the OTLP specification: the same media type as the request, an empty response
-message on success, a `google.rpc.Status` on refusal.
+work. Answers follow the OTLP specification: the same media type as the request, a response message
+on success, a `google.rpc.Status` on refusal.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 
 from google.rpc import status_pb2
 
+from ecomind_receiver.answers import Accepted, as_json, as_protobuf
 from ecomind_receiver.authentication import Door, Grant
-from ecomind_receiver.inflating import too_large
+from ecomind_receiver.inflating import ENCODINGS, too_large
 from ecomind_receiver.ingest import INTERNAL, JSON, PROTOBUF, Ingest
 from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.signals import SIGNALS, Signal
 from ecomind_receiver.tenants import Scope as KeyScope
 from ecomind_receiver.tenants import foreign_headers
 
@@ -31,7 +33,11 @@ Header = tuple[bytes, bytes]
 
 log = logging.getLogger("ecomind.otlp")
 
-_SUCCESS = {PROTOBUF: b"", JSON: b"{}"}
+_BY_PATH = {signal.path: signal for signal in SIGNALS}
+_PLACES = ", ".join(f"POST {signal.path}" for signal in SIGNALS)
+_NOT_FOUND = f"Not found. OTLP is taken at {_PLACES}.\n".encode()
+_UNDERSTOOD = ("", "identity", *ENCODINGS)
+_ACCEPT_ENCODING = (b"accept-encoding", ", ".join(ENCODINGS).encode())  # RFC 7694
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
@@ -53,14 +59,15 @@ class OtlpHttp:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        if scope["path"] != "/v1/traces":
-            await _reply(send, 404, "text/plain", b"Not found. Traces go to POST /v1/traces.\n")
+        signal = _BY_PATH.get(scope["path"])
+        if signal is None:
+            await _reply(send, 404, "text/plain", _NOT_FOUND)
         elif scope["method"] == "OPTIONS" and "origin" in headers:
             await self._preflight(headers["origin"], send)
         elif scope["method"] != "POST":
             await _reply(send, 405, "text/plain", b"Use POST.\n", (b"allow", b"POST"))
         else:
-            await self._traces(headers, receive, send)
+            await self._export(signal, headers, receive, send)
 
     async def _preflight(self, origin: str, send: Send) -> None:
         if self._door.knows_origin(origin):
@@ -68,49 +75,61 @@ class OtlpHttp:
         else:
             await _reply(send, 403, "text/plain", b"No public key names this origin.\n")
 
-    async def _traces(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    async def _export(
+        self, signal: Signal, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
         media_type = _media_type(headers)
-        encoding = headers.get("content-encoding", "").strip().lower()
         origin = headers.get("origin", "")
         shared = _for_origin(origin) if self._door.knows_origin(origin) else ()
         try:
-            grant = await self._admit(headers)
-            body = await self._body(headers, receive, self._ingest.max_bytes(grant.quotas))
-            if body is None:
+            accepted = await self._accept(signal, headers, receive)
+            if accepted is None:
                 return  # the client went away: nothing was promised
-            await self._ingest.accept(
-                grant.writes(), body, media_type, encoding, quotas=grant.quotas
-            )
         except RequestRefused as error:
+            if error.refusal is Refusal.UNSUPPORTED and _encoding(headers) not in _UNDERSTOOD:
+                shared = (*shared, _ACCEPT_ENCODING)
             await _refuse(send, media_type, error, *shared)
         except Exception:
             log.exception("request failed")
             await _refuse(send, media_type, RequestRefused(Refusal.UNAVAILABLE, INTERNAL), *shared)
         else:
-            await _reply(send, 200, media_type, _SUCCESS[media_type], *shared)
+            answer = as_json(accepted, signal) if media_type == JSON else as_protobuf(accepted)
+            await _reply(send, 200, media_type, answer, *shared)
+
+    async def _accept(
+        self, signal: Signal, headers: dict[str, str], receive: Receive
+    ) -> Accepted | None:
+        """What became of the request; None if its client went away. Raises RequestRefused."""
+        try:
+            grant = await self._admit(headers)
+            body = await _read(headers, receive, self._ingest.max_bytes(grant.quotas))
+        except RequestRefused as error:
+            self._ingest.refused("http", error, signal=signal)
+            raise
+        if body is None:
+            return None
+        return await self._ingest.accept(
+            grant.writes(),
+            body,
+            _media_type(headers),
+            _encoding(headers),
+            signal=signal,
+            quotas=grant.quotas,
+        )
 
     async def _admit(self, headers: dict[str, str]) -> Grant:
         authorization, origin = headers.get("authorization", ""), headers.get("origin", "")
-        try:
-            grant = await self._door.admit(KeyScope.INGEST, authorization, origin)
-        except RequestRefused as error:
-            self._ingest.refused("http", error)
-            raise
+        grant = await self._door.admit(KeyScope.INGEST, authorization, origin)
         self._ingest.ignore_claims("header", foreign_headers(grant.writes(), headers))
         return grant
-
-    async def _body(
-        self, headers: dict[str, str], receive: Receive, max_bytes: int
-    ) -> bytes | None:
-        try:
-            return await _read(headers, receive, max_bytes)
-        except RequestRefused as error:
-            self._ingest.refused("http", error)
-            raise
 
 
 def _media_type(headers: dict[str, str]) -> str:
     return headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _encoding(headers: dict[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
 
 
 def _for_origin(origin: str) -> tuple[Header, ...]:

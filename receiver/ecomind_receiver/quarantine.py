@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
 from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.kinds import Kind
 
 
 def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) -> None:
@@ -21,7 +22,7 @@ def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now_ns = time.time_ns()
     header, data_key = segment.new_header(0, now_ns, spool_key)
-    chunk = b"".join(segment.seal_chunk(AESGCM(data_key), 0, 0, raw, 0, 0))
+    chunk = b"".join(segment.seal_chunk(AESGCM(data_key), 0, 0, raw, 0, Kind(0)))
     _write(directory / f"{name}.seg", header + chunk)
     sync_directory(directory)
     note = {"reason": reason, "bytes": len(raw), "quarantined_at_ns": now_ns}

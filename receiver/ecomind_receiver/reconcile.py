@@ -2,7 +2,8 @@
 
 A segment sees only itself; a client that re-sends after a lost ack, or the twin of a double
 instrumentation, may arrive in the next one. A window is closed once it is over and everything
-received in it is stored. Totals up to `until` are final; what comes after is provisional.
+received in it is stored. Totals up to `until` are final; what comes after is provisional. The
+corrections of a window are durable before any is made, so that a crash at any point is made good.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from ecomind_receiver.pipeline import RICHNESS
+from ecomind_receiver.counting import mark_losers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store, describe, render
+from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
 
 log = logging.getLogger("ecomind.reconcile")
 
 _GRACE_SECONDS = 5
 _NS_PER_S = 1_000_000_000
+_ROWS_PER_BUCKET = 4_000_000
+TABLES = {
+    "suspects": "reconcile_suspects",
+    "staging": "reconcile_candidates",
+    "losers": "reconcile_losers",
+}
 
 
 class Reconciler:
@@ -31,9 +39,12 @@ class Reconciler:
         self.error = ""
         self.until: datetime | None = None
         self._window = settings.reconcile_window_seconds
+        self._resent_look_back = max(settings.resent_look_back_hours * 3600, self._window)
         self._store = store
+        self._columns = [row["name"] for row in store.query("DESCRIBE TABLE calls")]
         self._spool = spool
         self._closing = threading.Lock()
+        self._finished = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._thread.start()
@@ -51,7 +62,20 @@ class Reconciler:
         with self._closing:
             return self._close_ended(now)
 
+    def settle(self) -> None:
+        """Correct what was received so far, its window not being over; the window is closed later.
+
+        For whoever fed a file and wants its figures: everything must be stored before.
+        """
+        with self._closing:
+            self._close_ended(time.time())
+            start, end = self._next_start(), int(time.time()) + 1
+            if start is not None:
+                self._correct_window(start, end + (end % self._window == 0))
+
     def _close_ended(self, now: float | None) -> int:
+        if not self._finished:
+            self._finish()
         stored_until = self._spool.oldest_ns() / _NS_PER_S if now is None else now
         limit = min(time.time() if now is None else now, stored_until) - _GRACE_SECONDS
         closed = 0
@@ -86,19 +110,72 @@ class Reconciler:
         return int(first["first"]) // self._window * self._window if first["n"] else None
 
     def _close(self, start: int, end: int) -> None:
-        times = {"from": f"toDateTime({start}, 'UTC')", "to": f"toDateTime({end}, 'UTC')"}
-        before = self._negative_rows(times)
-        self._store.command(
-            render("reconcile.sql", richness=RICHNESS, look_back=self._window, **times)
-        )
-        corrections = self._negative_rows(times) - before
+        """Decide what the window counted twice, write it down, and correct it.
+
+        Each step may have been done already by a process that stopped before the next one.
+        """
+        corrections = self._correct_window(start, end)
         self._store.insert("reconciled", ["window_end", "corrections"], [[end, corrections]])
-        self.corrections += corrections
         self.until = datetime.fromtimestamp(end, UTC)
 
-    def _negative_rows(self, times: dict[str, str]) -> int:
-        sql = (
-            f"SELECT count() AS n FROM calls WHERE sign = -1 AND received_at < {times['to']}"
-            f" AND received_at >= {times['from']} - {self._window}"
+    def _correct_window(self, start: int, end: int) -> int:
+        window = self._window_of(start, end)
+        if not self._count("corrections", f"window_end = {window['to']}"):
+            self._decide(window)
+        self._correct(window)
+        corrections = self._count("corrections", f"window_end = {window['to']} AND sign = -1")
+        self.corrections += corrections
+        return corrections
+
+    def _finish(self) -> None:
+        """Make the corrections that a process which stopped had only written down."""
+        left = self._store.query(
+            "SELECT DISTINCT toUnixTimestamp(window_end) AS end FROM corrections"
+            " WHERE window_end > (SELECT max(window_end) FROM reconciled) ORDER BY end"
         )
+        for found in left:
+            self._correct(self._window_of(int(found["end"]) - self._window, int(found["end"])))
+        self._finished = True
+
+    def _window_of(self, start: int, end: int) -> dict[str, object]:
+        return {
+            "from": f"toDateTime({start}, 'UTC')",
+            "to": f"toDateTime({end}, 'UTC')",
+            "look_back": self._window,
+            "resent_look_back": self._resent_look_back,
+            "token": f"reconcile-{end}",
+            "columns": self._columns,
+            "apart_scopes": USAGE_ON_ITS_OWN_SPAN,
+            **TABLES,
+        }
+
+    def _decide(self, window: dict[str, object]) -> None:
+        for statement in render("reconcile_tables.sql", **TABLES).split(";"):
+            self._store.command(statement)
+        try:
+            rows = self._count(
+                "calls", f"received_at >= {window['from']} AND received_at < {window['to']}"
+            )
+            buckets = rows // _ROWS_PER_BUCKET + 1
+            for bucket in range(buckets):
+                self._store.command(
+                    render("suspects.sql", buckets=buckets, bucket=bucket, **window)
+                )
+            self._store.command(render("candidates.sql", **window))
+            mark_losers(self._store, TABLES, "settled DESC,")
+            self._store.command(render("corrections.sql", **window))
+        finally:
+            for table in TABLES.values():
+                self._store.command(f"DROP TABLE IF EXISTS {table}")
+
+    def _correct(self, window: dict[str, object]) -> None:
+        months = self._store.query(
+            "SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM corrections"
+            f" WHERE window_end = {window['to']} ORDER BY month"
+        )
+        for found in months:
+            self._store.command(render("reconcile.sql", month=found["month"], **window))
+
+    def _count(self, table: str, condition: str) -> int:
+        sql = f"SELECT count() AS n FROM {table} WHERE {condition}"
         return int(self._store.query(sql)[0]["n"])

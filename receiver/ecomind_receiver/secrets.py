@@ -73,6 +73,24 @@ class Secrets:
         return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
 
 
+def absent(settings: Settings) -> list[str]:
+    """The variables of secrets that are neither given nor in the key directory yet."""
+    return [
+        f"ECOMIND_{name.upper()}"
+        for name, file in _FILES.items()
+        if getattr(settings, name) is None
+        and getattr(settings, f"{name}_file") is None
+        and not (settings.key_dir / file).exists()
+    ]
+
+
+def known_peppers(settings: Settings) -> Mapping[int, bytes]:
+    """The peppers that are there, by version; none is made. Raises SecretError."""
+    if "ECOMIND_KEY_PEPPER" in absent(settings):
+        return {}
+    return _versions(_find(settings, "key_pepper"))
+
+
 class _Found(NamedTuple):
     """A secret's text, and how to name its place."""
 

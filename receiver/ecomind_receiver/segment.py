@@ -1,7 +1,7 @@
 """The file format of a spool segment: encrypted chunks that are written once and never changed.
 
     header   magic 8 | segment id 8 | created, ns 8 | nonce 12 | wrapped data key 32 + tag 16
-    chunk    length of ciphertext 4 | spans 4 | JSON requests 4 | AES-256-GCM ciphertext + tag 16
+    chunk    length of ciphertext 4 | spans 4 | kinds 4 | AES-256-GCM ciphertext + tag 16
     …        a length of zero ends the segment: the rest is preallocated space
 
 All integers little-endian. A chunk is what one group commit wrote: envelopes, each behind its
@@ -23,7 +23,9 @@ from typing import BinaryIO, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MAGIC = b"ECOSPL01"
+from ecomind_receiver.kinds import Kind
+
+MAGIC = b"ECOSPL02"
 _FIXED = struct.Struct("<8sQQ")
 _CHUNK = struct.Struct("<III")
 _NONCE_BYTES, _TAG_BYTES, _KEY_BYTES = 12, 16, 32
@@ -48,8 +50,8 @@ class Contents(NamedTuple):
     """What was found in a segment besides its plaintext."""
 
     segment_id: int
-    spans: int  # as counted before the ack
-    json_requests: int  # how many envelopes hold OTLP/JSON
+    spans: int  # and log records, as counted before the ack
+    kinds: Kind  # what its envelopes hold, all together
     damaged: list[bytes]  # raw bytes of chunks that were synced and fail their tag now
 
 
@@ -61,10 +63,10 @@ def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[byte
 
 
 def seal_chunk(
-    cipher: AESGCM, segment_id: int, index: int, plaintext: bytes, spans: int, json_requests: int
+    cipher: AESGCM, segment_id: int, index: int, plaintext: bytes, spans: int, kinds: Kind
 ) -> tuple[bytes, bytes]:
     """One chunk as it is written: prefix, ciphertext; apart, to spare a copy of the latter."""
-    prefix = _CHUNK.pack(len(plaintext) + _TAG_BYTES, spans, json_requests)
+    prefix = _CHUNK.pack(len(plaintext) + _TAG_BYTES, spans, kinds)
     return prefix, cipher.encrypt(_nonce(index), plaintext, _bound(segment_id, index, prefix))
 
 
@@ -97,7 +99,7 @@ def read_segment(
         cipher = AESGCM(header.data_key)
         damaged: list[bytes] = []
         suspects: list[bytes] = []
-        spans = json_requests = 0
+        spans, kinds = 0, Kind(0)
         for index, prefix, ciphertext in _walk(file):
             try:
                 plaintext = cipher.decrypt(
@@ -109,12 +111,12 @@ def read_segment(
             damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
             suspects.clear()
             sink(plaintext)
-            _, chunk_spans, chunk_json = _CHUNK.unpack(prefix)
+            _, chunk_spans, chunk_kinds = _CHUNK.unpack(prefix)
             spans += chunk_spans
-            json_requests += chunk_json
+            kinds |= Kind(chunk_kinds)
     if spans < promised_spans:
         damaged += suspects
-    return Contents(header.segment_id, spans, json_requests, damaged)
+    return Contents(header.segment_id, spans, kinds, damaged)
 
 
 def is_shredded(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ecomind_processor.factors import FactorSet
+from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.catalogue import Catalogue
@@ -24,7 +24,8 @@ from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.redis_limits import RedisLimits
 from ecomind_receiver.secrets import Secrets
-from ecomind_receiver.settings import Settings
+from ecomind_receiver.settings import Settings, is_loopback
+from ecomind_receiver.signals import TRACES, Signal
 from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store
 from ecomind_receiver.telemetry import Telemetry
@@ -52,12 +53,12 @@ class Status:
     spool_bytes: int
     spool_max_bytes: int
     spool_segments: int
-    requests: dict[tuple[str, str], int]  # (transport, outcome) → requests
+    requests: dict[tuple[str, str, str], int]  # (transport, outcome, signal) → requests
+    items: dict[tuple[str, str], int]  # (outcome, signal) → spans, log records, metrics
     refused_keys: dict[str, int]  # why → requests
     over_quota: dict[str, int]  # whose quota → requests
     limits_degraded: bool
     ignored_claims: dict[str, int]  # where another tenant was named → times
-    acked_spans: int
     stored_spans: int
     dropped_spans: dict[str, int]
     quarantined_records: int
@@ -65,6 +66,11 @@ class Status:
     load_lag_seconds: float
     reconciled_until: datetime | None
     corrections: int
+
+    @property
+    def acked_spans(self) -> int:
+        """Spans and log records that were acknowledged and are kept."""
+        return sum(n for (outcome, _), n in self.items.items() if outcome == "accepted")
 
 
 class Receiver:
@@ -132,10 +138,14 @@ class Receiver:
         body: bytes,
         media_type: str,
         encoding: str = "",
+        *,
+        signal: Signal = TRACES,
         quotas: Quotas = UNLIMITED,
-    ) -> int:
-        """Spans of an ExportTraceServiceRequest, durable on return. Raises RequestRefused."""
-        return await self._ingest.accept(tenant, body, media_type, encoding, quotas=quotas)
+    ) -> Accepted:
+        """What became of an Export request, durable on return. Raises RequestRefused."""
+        return await self._ingest.accept(
+            tenant, body, media_type, encoding, signal=signal, quotas=quotas
+        )
 
     def ignore_claims(self, source: str, claims: int) -> None:
         """Count what named another tenant than the key does."""
@@ -163,11 +173,11 @@ class Receiver:
             spool_max_bytes=self.settings.spool_max_bytes,
             spool_segments=self.spool.segments,
             requests=dict(self._ingest.requests),
+            items=dict(self._ingest.items),
             refused_keys=dict(self.door.failures),
             over_quota=dict(self._ingest.over_quota),
             limits_degraded=self._limits.degraded,
             ignored_claims={**self._ingest.ignored_claims, "span": self._loader.ignored_claims},
-            acked_spans=self._ingest.acked_spans,
             stored_spans=spans.pop("stored", 0),
             dropped_spans=spans,
             quarantined_records=self._loader.quarantined_records,
@@ -199,19 +209,30 @@ class Receiver:
 
 async def _door(settings: Settings, secrets: Secrets) -> Door:
     local = is_loopback(settings.host)
-    if settings.auth == "auto" and local:
-        return OpenDoor(settings)
     keyring = await open_keyring(settings, secrets)
+    if settings.auth == "auto" and local:
+        return OpenDoor(settings, keyring)
     if not local and not keyring.has(Scope.INGEST):
+        lost = keyring.lost
         await keyring.close()
-        raise StartError(
-            f"Ecomind listens beyond loopback ({settings.host}) only with API keys, and there is"
-            " none that may send. Make one with `ecomind seed` or `ecomind keys create`, or set"
-            " ECOMIND_HOST to 127.0.0.1."
-        )
+        raise StartError(_no_key(settings.host, lost))
     if not local and settings.tls_cert_file is None:
         log.warning("keys travel unencrypted: set ECOMIND_TLS_CERT_FILE, or end TLS in front")
     return keyring
+
+
+def _no_key(host: str, lost: int) -> str:
+    beyond = f"Ecomind listens beyond loopback ({host}) only with API keys, and there is none"
+    if lost:
+        return (
+            f"{beyond} that can be checked: {lost} were made with another pepper. Set"
+            " ECOMIND_KEY_PEPPER, or ECOMIND_KEY_DIR where it lies in a file, to the one they were"
+            " made with, or make a key with `ecomind keys create`."
+        )
+    return (
+        f"{beyond} that may send. Make one with `ecomind seed` or `ecomind keys create`, or set"
+        " ECOMIND_HOST to 127.0.0.1."
+    )
 
 
 async def open_keyring(settings: Settings, secrets: Secrets) -> Keyring:
@@ -231,11 +252,3 @@ def _limits(settings: Settings) -> Limits:
     if settings.redis_url is None:
         return LocalLimits(share=1 / settings.receivers)
     return RedisLimits(settings.redis_url.get_secret_value(), settings.receivers)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a listener on the host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,11 +5,12 @@ One table: docs/settings.md is generated from the descriptions here.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
     auth: Literal["auto", "keys"] = Field(
         "auto",
         description="Who may send and read: `keys` asks for an API key; `auto` asks for one beyond"
-        " loopback and takes whoever reaches a loopback port for org_demo.",
+        " loopback, and takes whoever reaches a loopback port without one for org_demo.",
     )
     tls_cert_file: Path | None = Field(
         None, description="Certificate chain (PEM) of every listener; without it, no TLS."
@@ -105,6 +106,9 @@ class Settings(BaseSettings):
     reconcile_window_seconds: int = Field(
         900, ge=1, description="Length of the windows in which twins and re-sends are cancelled."
     )
+    resent_look_back_hours: int = Field(
+        24, ge=0, description="Hours in which a span that is sent again is recognised as the same."
+    )
     names_per_day_max: int = Field(
         200,
         ge=1,
@@ -145,3 +149,31 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         None, description="Key that commands show to a server; never used by the server itself."
     )
+
+    server: str = Field(
+        "",
+        description="Server that `usage`, `sql` and `doctor` ask, such as"
+        " https://ecomind.example:8080; the one on the data directory if left out.",
+    )
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _no_empty_key(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listener on the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def own_address(host: str) -> str:
+    """Where this machine itself reaches a listener on the host."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        everywhere = False
+    return "127.0.0.1" if everywhere else host

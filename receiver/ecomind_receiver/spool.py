@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import queue
 import secrets
@@ -25,21 +26,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
 from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
 from ecomind_receiver.store import describe
 from ecomind_receiver.tenants import Tenant
 
 _PREALLOCATE_BYTES = 8 * 1024 * 1024
-_ORG, _PROJECT, _RECEIVED, _KEY_LOW, _KEY_HIGH, _REQUEST, _JSON = (
-    b"\x0a",
-    b"\x12",
-    b"\x19",
-    b"\x21",
-    b"\x29",
-    b"\x32",
-    b"\x3a",
-)  # fmt: skip — tags of Envelope in sql/segment.proto
+# Tags of Envelope in sql/segment.proto.
+_ORG, _PROJECT, _RECEIVED, _KEY_LOW, _KEY_HIGH = b"\x0a", b"\x12", b"\x19", b"\x21", b"\x29"
+_BODY = {
+    Kind.TRACES: b"\x32",
+    Kind.TRACES_JSON: b"\x3a",
+    Kind.LOGS: b"\x42",
+    Kind.LOGS_JSON: b"\x4a",
+}
 
 
 class SpoolFull(Exception):
@@ -60,13 +61,13 @@ class _Pending(NamedTuple):
     parts: list[bytes]
     size_bytes: int
     spans: int
-    json: bool
+    kind: Kind
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
 
 
 def envelope(
-    tenant: Tenant, received_ns: int, pseudonym_key: tuple[int, int], body: bytes, *, json: bool
+    tenant: Tenant, received_ns: int, pseudonym_key: tuple[int, int], body: bytes, kind: Kind
 ) -> list[bytes]:
     """One record: the request's own bytes behind a prefix, never re-encoded."""
     org, project = tenant.org_id.encode(), tenant.project_id.encode()
@@ -75,7 +76,7 @@ def envelope(
         _RECEIVED, received_ns.to_bytes(8, "little"),
         _KEY_LOW, pseudonym_key[0].to_bytes(8, "little"),
         _KEY_HIGH, pseudonym_key[1].to_bytes(8, "little"),
-        _JSON if json else _REQUEST, varint(len(body)),
+        _BODY[kind], varint(len(body)),
     ))  # fmt: skip
     return [varint(len(prefix) + len(body)), prefix, body]
 
@@ -121,12 +122,12 @@ class Spool:
         opened = self._open
         return self._sealed_bytes + (opened.size if opened else 0)
 
-    async def append(self, org_id: str, record: list[bytes], spans: int, *, json: bool) -> None:
+    async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
         size = sum(map(len, record))
         self.require_room(org_id, size)
         loop = asyncio.get_running_loop()
-        pending = _Pending(org_id, record, size, spans, json, loop, loop.create_future())
+        pending = _Pending(org_id, record, size, spans, kind, loop, loop.create_future())
         with self._wake:
             if self._closing:
                 raise SpoolFull("the receiver is stopping")
@@ -230,7 +231,8 @@ class Spool:
             self.error = f"{self.directory} can't be written: {describe(error)}"
             self._seal()
             self._shares.release(_by_org(batch))
-            _resolve(batch, SpoolFull(self.error))
+            # Where, and why, is for the operator: /ready and doctor say it.
+            _resolve(batch, SpoolFull("the disk under the spool refuses writes"))
         else:
             _resolve(batch, None)
 
@@ -276,10 +278,8 @@ class _OpenSegment:
         """One chunk, durable on return. Raises OSError; the segment must then be given up."""
         plaintext = b"".join([part for pending in batch for part in pending.parts])
         spans = sum(pending.spans for pending in batch)
-        json_requests = sum(pending.json for pending in batch)
-        for part in segment.seal_chunk(
-            self._cipher, self.id, self.chunks, plaintext, spans, json_requests
-        ):
+        kinds = Kind(functools.reduce(int.__or__, (pending.kind for pending in batch), 0))
+        for part in segment.seal_chunk(self._cipher, self.id, self.chunks, plaintext, spans, kinds):
             self._put(part)
         os.fdatasync(self._file)
         self._synced_size = self.size

@@ -20,6 +20,7 @@ from typing import Any
 
 import jinja2
 
+from ecomind_receiver.private import keep_private, private_directory
 from ecomind_receiver.settings import Settings
 
 # Filters on DateTime columns match nothing when the engine sees another zone: set before it loads.
@@ -49,7 +50,8 @@ class Store:
     """The embedded engine on `<data_dir>/store`, migrated to the newest schema."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open, lock and migrate. Raises StoreError with a sentence."""
+        """Open, lock and migrate; the process's files are private from then. Raises StoreError."""
+        keep_private()
         self.path = settings.data_dir / "store"
         self._lock = _take_lock(settings.data_dir)
         self._local = threading.local()
@@ -124,7 +126,8 @@ def describe(error: Exception) -> str:
 
 def _take_lock(data_dir: Path) -> int:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_directory(data_dir)
+        private_directory(data_dir / "store")
         lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(

@@ -109,10 +109,22 @@ def prometheus_text(receiver: Receiver) -> str:
 
 
 def _requests(status: Status) -> Iterable[Observation]:
-    for (transport, outcome), count in status.requests.items():
+    for (transport, outcome, signal), count in status.requests.items():
         yield Observation(
             count,
-            {names.ECOMIND_RECEIVER_TRANSPORT: transport, names.ECOMIND_REQUEST_OUTCOME: outcome},
+            {
+                names.ECOMIND_RECEIVER_TRANSPORT: transport,
+                names.ECOMIND_REQUEST_OUTCOME: outcome,
+                names.ECOMIND_SIGNAL: signal,
+            },
+        )
+
+
+def _items(status: Status) -> Iterable[Observation]:
+    accepted = {("accepted", "traces"): 0}  # shown before anything has come
+    for (outcome, signal), count in {**accepted, **status.items}.items():
+        yield Observation(
+            count, {names.ECOMIND_SPAN_OUTCOME: outcome, names.ECOMIND_SIGNAL: signal}
         )
 
 
@@ -127,9 +139,7 @@ def _by(attribute: str, counts: Mapping[str, int]) -> list[Observation]:
 
 _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_RECEIVER_REQUESTS: _requests,
-    names.ECOMIND_RECEIVER_SPANS: lambda status: [
-        Observation(status.acked_spans, {names.ECOMIND_SPAN_OUTCOME: "accepted"})
-    ],
+    names.ECOMIND_RECEIVER_SPANS: _items,
     names.ECOMIND_SPOOL_SIZE: lambda status: [Observation(status.spool_bytes)],
     names.ECOMIND_SPOOL_SEGMENTS: lambda status: [Observation(status.spool_segments)],
     names.ECOMIND_LOADER_SPANS: _loader_spans,

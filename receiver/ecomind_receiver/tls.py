@@ -11,6 +11,7 @@ resumed would outlive the authority that signed it. TLS 1.2 has no way to say so
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import threading
 import time
@@ -106,6 +107,10 @@ class Tls:
             require_client_authentication=self._files.client_ca is not None,
         )
 
+    def ends_at(self) -> datetime:
+        """When the certificate in use expires."""
+        return x509.load_pem_x509_certificates(self._files.cert.read_bytes())[0].not_valid_after_utc
+
     def _on_hello(self, connection: Any, server_name: str | None, context: ssl.SSLContext) -> None:
         connection.context = self._current().context
 
@@ -149,6 +154,7 @@ def _stamps(files: Files) -> list[tuple[int, int, int]]:
 
 
 def _identity(files: Files) -> _Identity:
+    _refuse_open_key(files.key)
     pem = {setting: _read(setting, path) for setting, path in _named(files).items()}
     chain = _certificates(_CERT, files.cert, pem[_CERT])
     if files.client_ca:
@@ -213,6 +219,17 @@ def _check_key(certificate: x509.Certificate, pem: bytes, files: Files) -> None:
             f"The private key in {files.key} ({_KEY}) does not belong to the first certificate in"
             f" {files.cert} ({_CERT}). Name the pair that was issued together."
         )
+
+
+def _refuse_open_key(path: Path) -> None:
+    """Another user's, such as root's, may be readable by its group: how else would we read it."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(_KEY, path, error) from error
+    forbidden = 0o077 if status.st_uid == os.geteuid() else 0o027
+    if status.st_mode & forbidden:
+        raise TlsError(f"The key file {path} ({_KEY}) is open to others. Run: chmod 600 {path}")
 
 
 def _certificates(setting: str, path: Path, pem: bytes) -> list[x509.Certificate]:

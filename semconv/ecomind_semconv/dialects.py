@@ -1,8 +1,8 @@
-"""What each instrumentation calls the same thing: the one table behind `decode.sql`.
+"""What each instrumentation calls the same thing: the alias table of every dialect.
 
 A field lists its attribute keys in order of trust; the first one that holds a value wins. A new
-dialect is a new key in a line, never new code. Keys are those seen in real telemetry of the
-instrumentations named in docs/architecture.md.
+dialect is a new key in a line, never new code. `decode.sql` and `ecomind_processor/dialect.py` are
+both built from it, docs/dialects.md is generated from it. How to read a count says `usage.py`.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.details.cache_read_tokens",
         "cache_read_tokens",
         "cached_token_count",
+        "cached_content_token_count",
     ),
     "cache_write_tokens": (
         "gen_ai.usage.cache_write.input_tokens",
@@ -83,6 +84,19 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.details.reasoning_tokens",
         "codex.usage.reasoning_output_tokens",
         "thoughts_token_count",
+        "reasoning_token_count",
+    ),
+    "usage_blob": (
+        "gen_ai.usage.raw",
+        "langsmith.metadata.usage_metadata",
+        "metadata.usage_object",
+        "traceloop.entity.output",
+    ),
+    "stream": (
+        "gen_ai.request.stream",
+        "gen_ai.is_streaming",
+        "llm.is_streaming",
+        "gen_ai.request.is_stream",
     ),
     "measured_energy": ("ecomind.measured.energy",),
     "time_to_first": ("gen_ai.response.time_to_first_chunk",),
@@ -106,6 +120,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "team": ("ecomind.team",),
     "error": ("error.type",),
+    "event": ("event.name",),
+    "event_kind": ("event.kind",),
+    "duration_ms": ("duration_ms",),
     "claimed_org": ("ecomind.org",),
     "claimed_project": ("ecomind.project",),
 }
@@ -221,21 +238,32 @@ CONTAINERS = (
 """Operations (lower case) that wrap billable calls and repeat their usage: never counted."""
 
 
-class ExclusiveInput(NamedTuple):
-    """An instrumentation whose input count leaves cached tokens out. `provider` "" means any."""
+BLOB_COUNTS: dict[str, tuple[str, ...]] = {
+    "cache_read_tokens": ("cached_tokens", "cache_read_input_tokens", "cache_read"),
+    "cache_write_tokens": ("cache_creation_input_tokens", "cache_write_tokens", "cache_creation"),
+    "reasoning_tokens": ("reasoning_tokens", "reasoning"),
+}
+"""Field → names under which `usage_blob`, JSON or the repr of a Python dict, holds the count. Only
+digits are read of it, and none in a text (blobs.py). A container's blob is that of the one call
+below it."""
 
-    scope_prefix: str
+
+class LogEvent(NamedTuple):
+    """A log record that is a call: event name, what must stand beside it, whose call it is."""
+
+    name: str
+    scope: str  # its scope begins with this
+    kind: str  # its `event.kind`; "" means any
     provider: str
 
 
-EXCLUSIVE_INPUT = (
-    ExclusiveInput("openlit", "anthropic"),
-    ExclusiveInput("opentelemetry.instrumentation.bedrock", "aws.bedrock"),
-    ExclusiveInput("opentelemetry.instrumentation.botocore", "aws.bedrock"),
-    ExclusiveInput("opentelemetry.instrumentation.genai.bedrock", "aws.bedrock"),
-    ExclusiveInput("com.anthropic.claude_code", ""),
+LOG_EVENTS = (
+    LogEvent("api_request", "com.anthropic.claude_code", "", "anthropic"),
+    LogEvent("claude_code.api_request", "", "", "anthropic"),
+    LogEvent("codex.sse_event", "", "response.completed", "openai"),
+    LogEvent("gemini_cli.api_response", "", "", "gcp.gemini"),
 )
-"""Where `input_tokens` means uncached input; everywhere else it includes cache reads and writes."""
+"""Events of the coding CLIs that are calls; any other log record is counted and dropped."""
 
 MAX_TOKENS = 100_000_000
 """A count above this is not a count: it is treated as absent."""

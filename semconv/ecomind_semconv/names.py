@@ -74,6 +74,8 @@ ECOMIND_WATER_SOURCE: Final = "ecomind.water.source"
 """string. Where the water was consumed."""
 ECOMIND_RECEIVER_TRANSPORT: Final = "ecomind.receiver.transport"
 """string. The transport that an OTLP request arrived on."""
+ECOMIND_SIGNAL: Final = "ecomind.signal"
+"""string. The signal of an OTLP request."""
 ECOMIND_REQUEST_OUTCOME: Final = "ecomind.request.outcome"
 """string. What became of an OTLP request."""
 ECOMIND_SPAN_OUTCOME: Final = "ecomind.span.outcome"
@@ -152,11 +154,22 @@ class EcomindReceiverTransport(StrEnum):
     """OTLP/HTTP."""
 
 
+class EcomindSignal(StrEnum):
+    """Values of `ecomind.signal`. The signal of an OTLP request."""
+
+    TRACES = "traces"
+    """Spans."""
+    LOGS = "logs"
+    """Log records."""
+    METRICS = "metrics"
+    """Metrics; they are acknowledged and not kept."""
+
+
 class EcomindRequestOutcome(StrEnum):
     """Values of `ecomind.request.outcome`. What became of an OTLP request."""
 
     SUCCESS = "success"
-    """Stored durably and acknowledged."""
+    """Acknowledged; what is kept of it is durable."""
     REFUSED = "refused"
     """Turned away for a reason of the request or of its quota; the sender was told which."""
     FAILURE = "failure"
@@ -169,7 +182,9 @@ class EcomindSpanOutcome(StrEnum):
     ACCEPTED = "accepted"
     """Acknowledged after it was durable."""
     REFUSED = "refused"
-    """Not acknowledged; it never entered the spool."""
+    """Told to be rejected; it is not kept."""
+    IGNORED = "ignored"
+    """Acknowledged and dropped, because its signal is not kept."""
     STORED = "stored"
     """A GenAI span; it is a row now."""
     NOT_GENAI = "not_genai"
@@ -182,6 +197,8 @@ class EcomindSpanOutcome(StrEnum):
     """Dropped because its time lies outside the retention or in the future."""
     QUARANTINED = "quarantined"
     """Set aside with its record, which the engine could not decode."""
+    UNREAD = "unread"
+    """Dropped because the engine did not see it, as behind a JSON key that is there twice."""
 
 
 class EcomindClaimSource(StrEnum):
@@ -320,6 +337,7 @@ ECOMIND_RECEIVER_REQUESTS: Final = Metric(
     attributes=(
         ECOMIND_RECEIVER_TRANSPORT,
         ECOMIND_REQUEST_OUTCOME,
+        ECOMIND_SIGNAL,
     ),
 )
 """OTLP requests received. Unit: {request}."""
@@ -329,10 +347,13 @@ ECOMIND_RECEIVER_SPANS: Final = Metric(
     instrument="counter",
     unit="{span}",
     value_type="int",
-    brief="Spans received.",
-    attributes=(ECOMIND_SPAN_OUTCOME,),
+    brief="Spans received; likewise log records and metrics, each under its signal.",
+    attributes=(
+        ECOMIND_SPAN_OUTCOME,
+        ECOMIND_SIGNAL,
+    ),
 )
-"""Spans received. Unit: {span}."""
+"""Spans received; likewise log records and metrics, each under its signal. Unit: {span}."""
 
 ECOMIND_SPOOL_SIZE: Final = Metric(
     name="ecomind.spool.size",

@@ -74,7 +74,7 @@ def test_organisations_are_made_in_the_servers_own_folder(
     [text] = keys.read_text("ascii").split()
     assert parse(text)
     assert keys.stat().st_mode & 0o777 == 0o600
-    store = ControlStore(server.settings["ECOMIND_CONTROL_URL"])
+    store = ControlStore(server.control_url)
     with store.reading() as tx:
         [org] = list_orgs(tx)
     store.close()

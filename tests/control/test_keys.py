@@ -37,6 +37,7 @@ def test_a_key_is_stored_without_its_text(orgs: ControlStore, clock: Clock) -> N
         scopes=frozenset({Scope.INGEST, Scope.READ}),
         digest=PEPPERS.digest(text, 1),
         pepper_version=1,
+        pepper_mark=PEPPERS.mark(1),
         public=False,
         origins=(),
         spans_per_second=None,

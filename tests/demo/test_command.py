@@ -17,6 +17,9 @@ from ecomind_query.models import Range, Totals, UsageRow
 
 TOTALS = Totals(
     calls=68_169,
+    adjusted_calls=68_169.0,
+    coverage=1.0,
+    usage_quality={"reported": 68_169, "partial": 0, "estimated": 0},
     input_tokens=512_000_000,
     cache_read_tokens=0,
     cache_write_tokens=0,

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from ecomind_query.bench.process import Server
+from ecomind_query.conformance.target import Target
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A running server whose segments are sealed at once."""
     running = Server(
         tmp_path_factory.mktemp("server"),
@@ -18,6 +19,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     running.start()
     try:
-        yield running
+        yield Target.of(running)
     finally:
         running.stop()

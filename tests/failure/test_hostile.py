@@ -7,6 +7,7 @@ stored, and at no moment may the process have been 100 MB larger than before.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import socket
@@ -17,55 +18,47 @@ from pathlib import Path
 
 import grpc
 import pytest
-from failure.client import (
-    JSON,
-    PROTOBUF,
-    ask,
-    connect,
-    grpc_address,
-    new_ids,
-    new_service,
-    post,
-    raw,
-    rows,
-)
 from google.rpc import status_pb2
 from support.otlp import CHAT, protobuf
 
-from ecomind_query.bench.process import Server
+from ecomind_query.conformance.calls import new_service
+from ecomind_query.conformance.target import Target
+from ecomind_receiver.ingest import JSON, PROTOBUF
 
 MB = 1_000_000
 GROWTH_MB = 100
 HUNDRED_MB = 100 * MB
 CHUNK = bytes(1 << 20)
+_IDS = itertools.count(1000, 1000)  # the first of a thousand that nothing else uses
 
 
 def _call(service: str) -> bytes:
-    return protobuf([CHAT], resource={"service.name": service}, first_id=new_ids())
+    return protobuf([CHAT], resource={"service.name": service}, first_id=next(_IDS))
 
 
 @pytest.fixture(scope="module")
-def warm(server: Server) -> Server:
+def warm(target: Target) -> Target:
     """The server after its first requests: what it loads once is not growth."""
     for _ in range(20):
-        assert post(server, _call(new_service())).status == 200
-    server.wait_drained(30)
-    return server
+        assert target.post(_call(new_service())).status == 200
+    target.own().wait_drained(30)
+    return target
 
 
 @pytest.fixture(autouse=True)
-def unharmed(warm: Server) -> Iterator[None]:
+def unharmed(warm: Target) -> Iterator[None]:
     """The server stores a call afterwards, and its peak stays near what it held before."""
-    Path(f"/proc/{warm.pid}/clear_refs").write_text("5")  # proc(5): the peak starts again from here
-    before_mb = warm.memory_mb()
+    server = warm.own()
+    Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # proc(5): the peak starts from here
+    before_mb = server.memory_mb()
     yield
     service = new_service()
-    assert post(warm, _call(service)).status == 200
-    assert rows(warm, service, "input_tokens") == [[1000]]
-    assert warm.memory_mb(peak=True) - before_mb < GROWTH_MB
+    assert warm.post(_call(service)).status == 200
+    assert warm.rows(service, "input_tokens") == [[1000]]
+    assert server.memory_mb(peak=True) - before_mb < GROWTH_MB
 
 
-def _refusal(server: Server, reply_body: bytes) -> str:
+def _refusal(reply_body: bytes) -> str:
     return str(status_pb2.Status.FromString(reply_body).message)
 
 
@@ -73,31 +66,31 @@ def _refusal(server: Server, reply_body: bytes) -> str:
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
-def test_random_bytes_are_400(server: Server, media_type: str) -> None:
+def test_random_bytes_are_400(target: Target, media_type: str) -> None:
     for seed in range(20):
         garbage = b"\x0a" + random.Random(seed).randbytes(10_000)
-        assert post(server, garbage, media_type).status == 400
+        assert target.post(garbage, media_type).status == 400
 
 
-def test_damaged_requests_are_refused_or_counted(server: Server) -> None:
+def test_damaged_requests_are_refused_or_counted(target: Target) -> None:
     """Damage inside a span is not framing: it is accepted, then stored, dropped or quarantined."""
     draw = random.Random(1)
     for _ in range(50):
-        body = bytearray(protobuf([CHAT] * 20, first_id=new_ids()))
+        body = bytearray(protobuf([CHAT] * 20, first_id=next(_IDS)))
         for _ in range(draw.randrange(1, 20)):
             body[draw.randrange(len(body))] = draw.randrange(256)
-        assert post(server, bytes(body)).status in (200, 400)
-    server.wait_drained(60)
+        assert target.post(bytes(body)).status in (200, 400)
+    target.own().wait_drained(60)
 
 
-def test_deep_json_is_refused(server: Server) -> None:
+def test_deep_json_is_refused(target: Target) -> None:
     value = '{"arrayValue":{"values":[' * 5000 + "]}}" * 5000
     resource = '{"attributes":[{"key":"k","value":' + value + "}]}"
     body = '{"resourceSpans":[{"resource":' + resource + "}]}"
-    assert post(server, body.encode(), JSON).status in (200, 400)
+    assert target.post(body.encode(), JSON).status in (200, 400)
 
 
-def test_deep_protobuf_is_refused_or_counted(server: Server) -> None:
+def test_deep_protobuf_is_refused_or_counted(target: Target) -> None:
     value = b""
     for _ in range(5000):
         value = (
@@ -108,13 +101,15 @@ def test_deep_protobuf_is_refused_or_counted(server: Server) -> None:
             + value
         )
     pair = b"\x0a\x01k\x12" + _varint(len(value)) + value
-    span = b"\x0a\x10" + new_ids().to_bytes(16, "big") + b"\x12\x08" + new_ids().to_bytes(8, "big")
+    span = (
+        b"\x0a\x10" + next(_IDS).to_bytes(16, "big") + b"\x12\x08" + next(_IDS).to_bytes(8, "big")
+    )
     span += b"\x4a" + _varint(len(pair)) + pair
     scope = b"\x12" + _varint(len(span)) + span
     resource = b"\x12" + _varint(len(scope)) + scope
-    reply = post(server, b"\x0a" + _varint(len(resource)) + resource)
+    reply = target.post(b"\x0a" + _varint(len(resource)) + resource)
     assert reply.status in (200, 400)
-    server.wait_drained(30)
+    target.own().wait_drained(30)
 
 
 def _varint(value: int) -> bytes:
@@ -125,29 +120,29 @@ def _varint(value: int) -> bytes:
     return bytes((*encoded, value))
 
 
-def test_a_million_empty_spans_are_refused(server: Server) -> None:
+def test_a_million_empty_spans_are_refused(target: Target) -> None:
     """Two bytes each on the wire: what is small to send must be small to hold."""
     spans = b"\x12\x00" * 1_000_000
     resource = b"\x12" + _varint(len(spans)) + spans
-    reply = post(server, b"\x0a" + _varint(len(resource)) + resource)
+    reply = target.post(b"\x0a" + _varint(len(resource)) + resource)
     assert reply.status == 400
 
 
 # Too large
 
 
-def test_a_length_of_100_mb_is_413_before_the_body(server: Server) -> None:
-    with raw(server) as connection:
+def test_a_length_of_100_mb_is_413_before_the_body(target: Target) -> None:
+    with target.raw() as connection:
         connection.sendall(_head(PROTOBUF, f"Content-Length: {HUNDRED_MB}"))
         assert _status(connection) == 413
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-def test_a_body_of_100_mb_is_413(server: Server, chunked: bool) -> None:
+def test_a_body_of_100_mb_is_413(target: Target, chunked: bool) -> None:
     """The client sends until it is stopped, then reads the answer, as HTTP libraries do."""
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {HUNDRED_MB}"
     part = b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK) if chunked else CHUNK
-    with raw(server) as connection:
+    with target.raw() as connection:
         connection.sendall(_head(PROTOBUF, framing))
         try:
             for _ in range(HUNDRED_MB // len(CHUNK)):
@@ -157,24 +152,24 @@ def test_a_body_of_100_mb_is_413(server: Server, chunked: bool) -> None:
         assert _status(connection) == 413
 
 
-def test_a_gzip_bomb_is_413(server: Server) -> None:
+def test_a_gzip_bomb_is_413(target: Target) -> None:
     bomb = _bomb(megabytes=10_000)
     assert len(bomb) < 11 * MB
-    reply = post(server, bomb, encoding="gzip")
+    reply = target.post(bomb, encoding="gzip")
     assert reply.status == 413
-    assert "ECOMIND_REQUEST_MAX_BYTES" in _refusal(server, reply.body)
+    assert "ECOMIND_REQUEST_MAX_BYTES" in _refusal(reply.body)
 
 
-def test_a_gzip_bomb_in_json_is_413(server: Server) -> None:
-    reply = post(server, _bomb(megabytes=1_000), JSON, encoding="gzip")
+def test_a_gzip_bomb_in_json_is_413(target: Target) -> None:
+    reply = target.post(_bomb(megabytes=1_000), JSON, encoding="gzip")
     assert reply.status == 413
     assert json.loads(reply.body)["code"] == 8
 
 
-def test_eight_gzip_bombs_at_once_are_413(server: Server) -> None:
+def test_eight_gzip_bombs_at_once_are_413(target: Target) -> None:
     bomb = _bomb(megabytes=1_000)
     head = _head(PROTOBUF, "Content-Encoding: gzip", f"Content-Length: {len(bomb)}")
-    connections = [raw(server) for _ in range(8)]
+    connections = [target.raw() for _ in range(8)]
     try:
         for connection in connections:
             connection.sendall(head + bomb)
@@ -184,11 +179,11 @@ def test_eight_gzip_bombs_at_once_are_413(server: Server) -> None:
             connection.close()
 
 
-def test_a_grpc_bomb_is_resource_exhausted(server: Server) -> None:
+def test_a_grpc_bomb_is_resource_exhausted(target: Target) -> None:
     method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
     unlimited = [("grpc.max_send_message_length", -1)]
     with (
-        grpc.insecure_channel(grpc_address(server), unlimited) as channel,
+        grpc.insecure_channel(target.rpc, unlimited) as channel,
         pytest.raises(grpc.RpcError) as caught,
     ):
         channel.unary_unary(method)(
@@ -207,47 +202,47 @@ def _bomb(megabytes: int) -> bytes:
 # Compressed wrongly
 
 
-def test_a_truncated_gzip_body_is_400(server: Server) -> None:
+def test_a_truncated_gzip_body_is_400(target: Target) -> None:
     packed = gzip.compress(_call("cut") * 1000)
     for length in (5, 10, len(packed) // 2, len(packed) - 1):
-        assert post(server, packed[:length], encoding="gzip").status == 400
+        assert target.post(packed[:length], encoding="gzip").status == 400
 
 
-def test_garbage_after_gzip_is_400(server: Server) -> None:
-    assert post(server, gzip.compress(_call("x")) + b"garbage", encoding="gzip").status == 400
+def test_garbage_after_gzip_is_400(target: Target) -> None:
+    assert target.post(gzip.compress(_call("x")) + b"garbage", encoding="gzip").status == 400
 
 
-def test_plain_bytes_called_gzip_are_400(server: Server) -> None:
-    assert post(server, _call("x"), encoding="gzip").status == 400
+def test_plain_bytes_called_gzip_are_400(target: Target) -> None:
+    assert target.post(_call("x"), encoding="gzip").status == 400
 
 
 # Not the protocol at all
 
 
-def test_garbage_on_the_grpc_port_is_disconnected(server: Server) -> None:
-    host, port = grpc_address(server).rsplit(":", 1)
+def test_garbage_on_the_grpc_port_is_disconnected(target: Target) -> None:
+    host, port = target.rpc.rsplit(":", 1)
     for seed in range(10):
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(random.Random(seed).randbytes(64_000))
             assert _is_closed(connection)
 
 
-def test_http_1_on_the_grpc_port_is_disconnected(server: Server) -> None:
-    host, port = grpc_address(server).rsplit(":", 1)
+def test_http_1_on_the_grpc_port_is_disconnected(target: Target) -> None:
+    host, port = target.rpc.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert _is_closed(connection)
 
 
-def test_garbage_on_the_http_port_is_400(server: Server) -> None:
+def test_garbage_on_the_http_port_is_400(target: Target) -> None:
     for seed in range(10):
-        with raw(server) as connection:
+        with target.raw() as connection:
             connection.sendall(random.Random(seed).randbytes(64_000) + b"\r\n\r\n")
             assert _status(connection) == 400
 
 
-def test_an_endless_header_is_refused(server: Server) -> None:
-    with raw(server) as connection:
+def test_an_endless_header_is_refused(target: Target) -> None:
+    with target.raw() as connection:
         try:
             connection.sendall(b"POST /v1/traces HTTP/1.1\r\nX: ")
             for _ in range(20):
@@ -258,13 +253,13 @@ def test_an_endless_header_is_refused(server: Server) -> None:
             pytest.fail("20 MB of header were read")
 
 
-def test_a_wrong_content_type_is_415(server: Server) -> None:
-    assert post(server, _call("x"), "text/html").status == 415
+def test_a_wrong_content_type_is_415(target: Target) -> None:
+    assert target.post(_call("x"), "text/html").status == 415
 
 
 @pytest.mark.parametrize("header", ["Content-Length: -1", "Content-Length: ten"])
-def test_an_impossible_length_is_400(server: Server, header: str) -> None:
-    with raw(server) as connection:
+def test_an_impossible_length_is_400(target: Target, header: str) -> None:
+    with target.raw() as connection:
         connection.sendall(_head(PROTOBUF, header))
         assert _status(connection) == 400
 
@@ -272,29 +267,30 @@ def test_an_impossible_length_is_400(server: Server, header: str) -> None:
 # Slow and absent clients
 
 
-def test_slow_clients_do_not_delay_others(server: Server) -> None:
-    slow = [raw(server) for _ in range(50)]
+def test_slow_clients_do_not_delay_others(target: Target) -> None:
+    slow = [target.raw() for _ in range(50)]
     try:
         for waiting in slow:
             waiting.sendall(_head(PROTOBUF, "Content-Length: 1000") + b"\x0a")
-        with connect(server) as connection:
+        with target.connect() as connection:
             started = time.monotonic()
             for _ in range(50):
-                assert ask(connection, _call(new_service())).status == 200
+                call = _call(new_service())
+                assert target.post(call, connection=connection).status == 200
             assert time.monotonic() - started < 10
     finally:
         for waiting in slow:
             waiting.close()
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_nothing(server: Server) -> None:
-    before = server.counters().acked_spans
+def test_a_client_that_leaves_in_the_middle_leaves_nothing(target: Target) -> None:
+    before = target.own().counters().acked_spans
     body = _call("gone")
     for cut in (0, 1, len(body) - 1):
-        with raw(server) as connection:
+        with target.raw() as connection:
             connection.sendall(_head(PROTOBUF, f"Content-Length: {len(body)}") + body[:cut])
-    assert post(server, _call("stays")).status == 200
-    assert server.counters().acked_spans == before + 1
+    assert target.post(_call("stays")).status == 200
+    assert target.own().counters().acked_spans == before + 1
 
 
 def _head(media_type: str, *headers: str) -> bytes:

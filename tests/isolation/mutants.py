@@ -139,6 +139,12 @@ MUTATIONS = (
         "WHERE counted\n  AND start_time",
     ),
     Mutation(
+        "first received: unfiltered",
+        "queries.py",
+        "AS first FROM calls WHERE {own}",
+        "AS first FROM calls",
+    ),
+    Mutation(
         "recent spans: unfiltered",
         "queries.py",
         "FROM recent_spans\nWHERE {own}",

@@ -157,7 +157,10 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "is_stored": lambda asked: asked.is_stored(1, 2),
     "calls_per_minute": lambda asked: asked.calls_per_minute(Period(NOW, NOW)),
     "reconciled_until": lambda asked: asked.reconciled_until(),
+    "first_received": lambda asked: asked.first_received(),
+    "columns": lambda asked: asked.columns("calls"),
     "recent_spans": lambda asked: asked.recent_spans(5),
+    "counted_since": lambda asked: asked.counted_since(NOW),
     "outcomes": lambda asked: asked.outcomes(NOW),
     "statement": statement,
 }

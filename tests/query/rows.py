@@ -34,6 +34,7 @@ PAPER = Coefficients(
     co2e_g_per_kwh_embodied=40.0,
     water_l_per_kwh_onsite=0.5,
     water_l_per_kwh_offsite=2.0,
+    band_usage=1.0,
     band_energy=2.0,
     band_grid=1.25,
     band_water=1.5,

@@ -254,7 +254,7 @@ def test_bodies_that_are_not_events(api: Api) -> None:
 
 def test_unknown_paths_calls_and_methods(api: Api) -> None:
     assert "nothing at /v1/nope" in problem(api.get("/v1/nope"), 404)
-    problem(api.get(f"/v1/calls/{'0' * 32}"), 404)
+    assert problem(api.get(f"/v1/calls/{'0' * 32}"), 404) == "No call with this id."
     assert "DELETE is not possible" in problem(api("DELETE", "/v1/usage"), 405)
     assert problem(api.get("/docs"), 404)
     page = api.get("/nope", headers={"Accept": "text/html"})

@@ -64,7 +64,7 @@ IMPOSSIBLE = [
      " (SELECT * FROM recent_spans) AS b", "The engine refused"),
     ("EXPLAIN SELECT 1", "must start with SELECT"),
     ("SELECT", ""),
-    ("SELECT nothing FROM calls", "The engine refused"),
+    ("SELECT nothing FROM calls", "There is no column 'nothing'"),
 ]  # fmt: skip
 
 
@@ -137,3 +137,27 @@ def test_values_survive_json(reader: Reader, reach: Reach) -> None:
     )
     assert result.columns == ["big", "none", "list", "map", "day", "null"]
     assert result.rows == [["18446744073709551615", None, [1, 2], {"a": 1}, "2026-11-18", None]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "tables"),
+    [
+        ("SELECT nothing FROM calls", "nothing", ["calls"]),
+        ("SELECT c.sign, energy FROM calls AS c", "energy", ["calls"]),
+        (
+            "WITH a AS (SELECT team, sum(calls) AS n FROM usage_hourly GROUP BY team)"
+            " SELECT n, tokens FROM a JOIN coefficients ON 1 = 1",
+            "tokens",
+            ["usage_hourly", "coefficients"],
+        ),
+    ],
+)
+def test_an_unknown_column_is_named_with_those_there_are(
+    reader: Reader, reach: Reach, statement: str, name: str, tables: list[str]
+) -> None:
+    with pytest.raises(QueryError) as refused:
+        reader.sql(reach, statement)
+    assert refused.value.detail.startswith(f"There is no column {name!r}. Columns of ")
+    for table in tables:
+        assert f"Columns of {table}: " in refused.value.detail
+    assert "any(" not in refused.value.detail

@@ -271,9 +271,13 @@ def test_bad_questions_are_told_what_to_change(
     assert sentence in refused.value.detail
 
 
-def test_provisional_until_the_window_is_closed(reader: Reader, reach: Reach, store: Store) -> None:
-    start = datetime(2026, 11, 18, tzinfo=UTC)
-    assert reader.usage(reach, **DAY).provisional_from == start
+def test_provisional_until_the_window_is_closed(
+    reader: Reader, reach: Reach, seed: Seed, store: Store
+) -> None:
+    assert reader.usage(reach, **DAY).provisional_from is None  # nothing there may change
+    received = datetime(2026, 11, 18, 13, 5, tzinfo=UTC)
+    seed.call(received_at=received)
+    assert reader.usage(reach, **DAY).provisional_from == received
     until = datetime(2026, 11, 18, 14, 15, tzinfo=UTC)
     store.insert("reconciled", ["window_end", "corrections"], [[until, 0]], "window")
     assert reader.usage(reach, **DAY).provisional_from == until
@@ -297,6 +301,7 @@ def test_sums_give_what_the_single_calls_give(
     uncached = [q.input_tokens - q.cache_read_tokens - q.cache_write_tokens for q in quantities]
     sums = Sums(
         calls=len(calls),
+        adjusted_calls_milli=1000 * len(calls),
         input_tokens=sum(q.input_tokens for q in quantities),
         cache_read_tokens=sum(q.cache_read_tokens for q in quantities),
         cache_write_tokens=sum(q.cache_write_tokens for q in quantities),
@@ -306,7 +311,7 @@ def test_sums_give_what_the_single_calls_give(
         input_tokens_over_32k=sum(max(tokens - 32_000, 0) for tokens in uncached),
         measured_energy_mj=0,
     )
-    whole = totals([Part(sums, entry(coefficients), None)])
+    whole = totals([Part("reported", sums, entry(coefficients), None)])
     single = [footprint(q, coefficients) for q in quantities]
     for name in ("energy_wh", "co2e_g_location", "co2e_g_embodied", "water_ml_offsite"):
         for end in ("low", "mid", "high"):

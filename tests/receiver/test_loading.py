@@ -1,7 +1,10 @@
 """From a request to rows: what a span becomes, and that nothing is stored twice or lost."""
 
 import asyncio
+import os
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,9 @@ from support.receiver import Running
 from ecomind_receiver.ingest import JSON, PROTOBUF
 from ecomind_receiver.refusals import RequestRefused
 from ecomind_receiver.server import Receiver
+from ecomind_receiver.store import Store
 from ecomind_receiver.telemetry import prometheus_text
-from ecomind_receiver.tenants import LOCAL
+from ecomind_receiver.tenants import LOCAL, Tenant
 
 HOUR_NS = 3_600 * 1_000_000_000
 
@@ -59,15 +63,19 @@ def test_a_chat_span_becomes_one_counted_call(running: Running) -> None:
     assert row["energy_wh"] == pytest.approx(0.8129, abs=5e-5)
 
 
+GUESSED = {"input_tokens": 1500, "usage_quality": "estimated", "usage_states": 0b00_10_10_00_10}
+"""Input as judged for a call that reports none, and its caches, which were not reported either."""
+
+
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
         ({"gen_ai.usage.input_tokens": "1200"}, {"input_tokens": 1200}),
         ({"gen_ai.usage.input_tokens": 12.0}, {"input_tokens": 12}),
-        ({"gen_ai.usage.input_tokens": 12.5}, {"input_tokens": 0, "usage_quality": "partial"}),
-        ({"gen_ai.usage.input_tokens": -1}, {"input_tokens": 0, "usage_quality": "partial"}),
-        ({"gen_ai.usage.input_tokens": 10**9}, {"input_tokens": 0, "usage_quality": "partial"}),
-        ({"gen_ai.usage.input_tokens": None}, {"input_tokens": 0, "usage_quality": "partial"}),
+        ({"gen_ai.usage.input_tokens": 12.5}, GUESSED),
+        ({"gen_ai.usage.input_tokens": -1}, GUESSED),
+        ({"gen_ai.usage.input_tokens": 10**9}, GUESSED),
+        ({"gen_ai.usage.input_tokens": None}, GUESSED),
         ({"gen_ai.usage.input_tokens": 0}, {"input_tokens": 0, "usage_quality": "reported"}),
         (
             {"gen_ai.usage.cache_read.input_tokens": 900},
@@ -213,7 +221,8 @@ def test_reconcile_cancels_twins_and_resends_across_segments(running: Running) -
 
 
 def test_poison_is_quarantined_and_the_rest_is_loaded(running: Running) -> None:
-    poison = b"\x0a\x05\x12\x03\x12\x01\xff"  # a sound frame around a span that is not protobuf
+    span = b"\x0a\x10" + b"t" * 16 + b"\x12\x08" + b"s" * 8 + b"\xff"  # ids, then no protobuf
+    poison = b"\x0a\x21\x12\x1f\x12\x1d" + span  # in a sound frame: 29 bytes and 2 a level
 
     async def scenario() -> tuple[int, list[dict[str, Any]], list[str]]:
         async with running() as receiver:
@@ -310,6 +319,90 @@ def test_names_beyond_two_hundred_a_day_are_other_and_still_counted(running: Run
     assert last == [
         {"request_model": "__other__", "response_model": "m-000", "team": "unattributed"}
     ]
+
+
+def test_what_the_engine_does_not_see_is_told_of(running: Running) -> None:
+    """The frame takes the last of two equal keys, the engine the first."""
+    twice = json_request([CHAT] * 3).replace(b"{", b'{"resourceSpans": [], ', 1)
+
+    async def scenario() -> tuple[int, int, dict[str, int], list[dict[str, Any]]]:
+        async with running() as receiver:
+            body = json_request([CHAT], first_id=9)
+            for tenant in (LOCAL, Tenant("org_b", "p")):
+                await receiver.accept(tenant, body, JSON)
+            accepted = await receiver.accept(Tenant("org_b", "p"), twice, JSON)
+            await receiver.drain()
+            told = receiver.store.query(
+                "SELECT org_id, project_id, toInt64(spans) AS spans FROM span_outcomes"
+                " WHERE outcome = 'unread'"
+            )
+            status = receiver.status()
+            return accepted.items, status.stored_spans, status.dropped_spans, told
+
+    items, stored, dropped, told = asyncio.run(scenario())
+    assert (items, stored, dropped) == (3, 2, {"unread": 3})
+    assert told == [{"org_id": "org_b", "project_id": "p", "spans": 3}]
+
+
+def test_poison_is_found_without_decoding_it_again_and_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends nothing else must not keep the loader from the calls of others."""
+    decoded: list[str] = []
+    command = Store.command
+
+    def noted(store: Store, sql: str, params: Mapping[str, object] | None = None) -> None:
+        if "INSERT INTO staging" in sql:
+            decoded.append(sql)
+        command(store, sql, params)
+
+    monkeypatch.setattr(Store, "command", noted)
+    good = json_request([CHAT], first_id=1)
+
+    async def scenario() -> tuple[int, dict[str, int]]:
+        async with running(spool_segment_max_seconds=60) as receiver:
+            bodies = [good] + [good.replace(b'"300"', b"1e400")] * 40 + [good] * 20
+            await asyncio.gather(*(receiver.accept(LOCAL, body, JSON) for body in bodies))
+            await receiver.drain()
+            status = receiver.status()
+            return status.stored_spans, status.dropped_spans
+
+    stored, dropped = asyncio.run(scenario())
+    assert (stored, dropped["quarantined"]) == (1, 40)
+    assert len(decoded) == 4  # all, an empty record, those that can be read; and at last to load
+
+
+def test_no_plaintext_is_held_while_nothing_is_loaded(running: Running) -> None:
+    """Neither of a segment that was loaded nor of one that waits for the store to come back."""
+
+    def held(receiver: Receiver) -> int:
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        ours = [link for link in links if "memfd:ecomind-segment" in os.readlink(link)]
+        assert len(ours) == receiver.settings.loader_threads
+        return sum(link.stat().st_size for link in ours)
+
+    async def empty(receiver: Receiver) -> bool:
+        for _ in range(500):
+            if held(receiver) == 0:
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
+    async def scenario() -> tuple[bool, bool]:
+        async with running() as receiver:
+            await load(receiver, protobuf([CHAT]))
+            after_load = await empty(receiver)
+            receiver.store.command("RENAME TABLE span_outcomes TO away")
+            await receiver.accept(LOCAL, protobuf([CHAT], first_id=9), PROTOBUF)
+            receiver.spool.seal()
+            while not receiver.status().store_error:
+                await asyncio.sleep(0.01)
+            waiting = await empty(receiver)
+            receiver.store.command("RENAME TABLE away TO span_outcomes")
+            await receiver.drain()
+            return after_load, waiting
+
+    assert asyncio.run(scenario()) == (True, True)
 
 
 def test_json_that_only_the_engine_refuses_is_quarantined(running: Running) -> None:

@@ -18,6 +18,7 @@ from support.otlp import CHAT, protobuf
 from support.receiver import make_settings
 
 from ecomind_receiver.ingest import PROTOBUF, Ingest
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.limits import LocalLimits
 from ecomind_receiver.secrets import SecretError, Secrets, weakness
 from ecomind_receiver.settings import Settings
@@ -295,7 +296,7 @@ class Records:
     def require_room(self, org_id: str, size_bytes: int) -> None:
         """There always is."""
 
-    async def append(self, org_id: str, record: list[bytes], spans: int, *, json: bool) -> None:
+    async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         self.taken.append(b"".join(record))
 
 

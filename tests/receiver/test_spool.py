@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecomind_receiver import segment
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool, SpoolFull, envelope, varint
 from ecomind_receiver.tenants import Tenant
@@ -18,7 +19,7 @@ ACME = Tenant("acme", "web")
 
 
 def record(body: bytes) -> list[bytes]:
-    return envelope(ACME, 1_700_000_000_000_000_000, (1, 2), body, json=False)
+    return envelope(ACME, 1_700_000_000_000_000_000, (1, 2), body, Kind.TRACES)
 
 
 def spooled(settings: Settings, bodies: list[bytes]) -> Path:
@@ -27,7 +28,7 @@ def spooled(settings: Settings, bodies: list[bytes]) -> Path:
     async def append() -> None:
         spool = Spool(settings, KEY)
         for body in bodies:
-            await spool.append("org_a", record(body), 1, json=False)
+            await spool.append("org_a", record(body), 1, Kind.TRACES)
         spool.close()
 
     asyncio.run(append())
@@ -121,12 +122,12 @@ def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:
     async def fill() -> None:
         spool = Spool(settings.model_copy(update={"spool_max_bytes": 1000}), KEY)
         try:
-            await spool.append("org_a", record(b"x" * 500), 1, json=False)
+            await spool.append("org_a", record(b"x" * 500), 1, Kind.TRACES)
             spool.seal()
             while spool.sealed.empty():
                 await asyncio.sleep(0.001)
             with pytest.raises(SpoolFull, match="ECOMIND_SPOOL_MAX_BYTES"):
-                await spool.append("org_a", record(b"x" * 500), 1, json=False)
+                await spool.append("org_a", record(b"x" * 500), 1, Kind.TRACES)
         finally:
             spool.close()
 
@@ -139,13 +140,13 @@ def test_a_disk_that_refuses_ends_the_segment_and_the_next_write_recovers(
     async def write() -> None:
         spool = Spool(settings, KEY)
         try:
-            await spool.append("org_a", record(b"before"), 1, json=False)
+            await spool.append("org_a", record(b"before"), 1, Kind.TRACES)
             with monkeypatch.context() as patched:
                 patched.setattr(os, "fdatasync", _no_space)
-                with pytest.raises(SpoolFull, match="No space left"):
-                    await spool.append("org_a", record(b"refused"), 1, json=False)
+                with pytest.raises(SpoolFull, match=r"^the disk under the spool refuses writes$"):
+                    await spool.append("org_a", record(b"refused"), 1, Kind.TRACES)
                 assert "No space left" in spool.error
-            await spool.append("org_a", record(b"after"), 1, json=False)
+            await spool.append("org_a", record(b"after"), 1, Kind.TRACES)
             assert spool.error == ""
         finally:
             spool.close()

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 WORDS = {
-    "help", "demo", "up", "test", "lint", "types", "bench", "docs", "screenshots", "soak", "clean",
+    "help", "demo", "up", "test", "captures", "lint", "types", "bench", "docs", "screenshots",
+    "soak", "fuzz", "peers", "clean",
 }  # fmt: skip
 
 

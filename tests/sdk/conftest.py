@@ -41,6 +41,7 @@ COEFFICIENTS = Coefficients(
     co2e_g_per_kwh_embodied=40.0,
     water_l_per_kwh_onsite=1.0,
     water_l_per_kwh_offsite=2.0,
+    band_usage=1.0,
     band_energy=2.0,
     band_grid=1.5,
     band_water=1.25,

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from support.receiver import Running
 from tenancy.office import Office, bearer, counts
+from tenancy.test_over_the_wire import SHOP
 
 from ecomind_query.app import create_app
 from ecomind_receiver.server import Receiver
@@ -181,5 +182,37 @@ def test_over_the_quota_an_event_waits(office: Office, running: Running) -> None
             sent = [await ask(app, "POST", "/v1/ingest", text, json=EVENT) for _ in range(2)]
             assert [answer.status_code for answer in sent] == [202, 429]
             assert sent[1].headers["retry-after"] == "2"
+
+    asyncio.run(scenario())
+
+
+def test_a_page_of_the_origin_may_send_an_event_with_a_public_key(
+    office: Office, running: Running
+) -> None:
+    _, text = office.key("org_a", "web", [Scope.INGEST], public=True, origins=[SHOP])
+    evil = "https://evil.example"
+
+    async def scenario() -> None:
+        async with running() as receiver:
+            app = app_of(receiver)
+            asked = await ask(app, "OPTIONS", "/v1/ingest", headers={"origin": SHOP})
+            assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, SHOP)
+            assert "authorization" in asked.headers["access-control-allow-headers"]
+            for path, origin, status in (("/v1/ingest", evil, 403), ("/v1/usage", SHOP, 401)):
+                other = await ask(app, "OPTIONS", path, headers={"origin": origin})
+                assert other.status_code == status
+                assert "access-control-allow-origin" not in other.headers
+            for key, origin, status, shared in (
+                (text, SHOP, 202, SHOP),
+                ("eco_live_x", SHOP, 401, SHOP),  # and the page may read that it is
+                (text, evil, 403, None),
+            ):
+                headers = {"origin": origin}
+                sent = await ask(app, "POST", "/v1/ingest", key, json=EVENT, headers=headers)
+                assert sent.status_code == status
+                assert sent.headers.get("access-control-allow-origin") == shared
+            read = await ask(app, "GET", "/v1/today", text, headers={"origin": SHOP})
+            assert read.status_code == 403
+            assert "access-control-allow-origin" not in read.headers
 
     asyncio.run(scenario())

@@ -67,8 +67,25 @@ def test_a_key_made_beside_a_running_server_opens_it(shell: Shell, tmp_path: Pat
     assert (calls(shell, shop), calls(shell, demo)) == (3, 0)
 
     without = shell("usage")
-    assert without.returncode == 1
+    assert without.returncode == 2
     assert "Set ECOMIND_API_KEY to a live key with the scope read" in without.stderr
+
+    reader = shell("keys", "create", "r", "--org", "org_shop", "--scope", "read").stdout.strip()
+    refused = shell("ingest", str(trace), key=reader)
+    assert refused.returncode == 2
+    assert "lacks the scope ingest" in refused.stderr
+    there = shell("usage", "--json", "--server", shell.server.addresses["api"], key=shop)
+    assert json.loads(there.stdout)["total"]["calls"] == 3
+    nowhere = shell("sql", "SELECT 1", "--server", "ecomind.example", key=shop)
+    assert "must be a URL such as https://ecomind.example:8080" in nowhere.stderr
+    found = {each["name"]: each for each in shell.json("doctor", key=shop)}
+    assert found["ECOMIND_API_KEY"]["detail"].startswith(
+        f"{shop[:17]}…: ingest, read of org_shop/web"
+    )
+    assert "may send" in found["keys"]["detail"]
+    assert found["secrets"]["ok"] and found["TLS"]["ok"]
+    wrong = shell("doctor", "--json", key=shop[:-1])
+    assert (wrong.returncode, "is no key" in wrong.stdout) == (1, True)
 
     shell.server.stop()  # now the commands open the store themselves
     assert (calls(shell, shop), calls(shell, demo)) == (3, 0)

@@ -20,6 +20,7 @@ from ecomind_receiver import authentication, notices
 from ecomind_receiver.authentication import Keyring, credential
 from ecomind_receiver.control.errors import ControlError
 from ecomind_receiver.control.store import ControlStore, default_url
+from ecomind_receiver.http_server import PEER
 from ecomind_receiver.limits import Quota, Quotas
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.settings import Settings
@@ -375,3 +376,39 @@ def test_the_key_is_the_bearer_token_or_the_basic_password() -> None:
     assert credential(f"Basic {basic}") == "eco_live_x"
     for other in ("Basic !", "Digest eco_live_x", "eco_live_x", ""):
         assert credential(other) == ""
+
+
+@pytest.mark.parametrize("header", ["{}", "Bearer%20{}", "Token {}", "Bearer"])
+def test_a_header_in_another_form_is_told_the_right_one(
+    office: Office, settings: Settings, header: str
+) -> None:
+    _, text = office.key("org_a", "web")
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            with pytest.raises(RequestRefused) as refused:
+                await ring.admit(Scope.INGEST, header.format(text))
+            assert refused.value.refusal is Refusal.UNAUTHENTICATED
+            wanted = "unknown, revoked" if header == "Bearer" else "%20 only inside OTEL_EXPORTER"
+            assert wanted in refused.value.message
+            assert text not in refused.value.message
+
+    asyncio.run(scenario())
+
+
+def test_a_stranger_is_logged_once_a_second_by_address_and_id(
+    office: Office, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    record, text = office.key("org_a", "web")
+    office.revoke("org_a", record.id)
+
+    async def scenario() -> None:
+        async with keyring(office, settings) as ring:
+            PEER.set("192.0.2.7")
+            for _ in range(3):
+                assert await refusal(ring, Scope.INGEST, text) is Refusal.UNAUTHENTICATED
+
+    asyncio.run(scenario())
+    (line,) = (each for each in caplog.records if each.message == "key refused")
+    assert (line.peer, line.key_id, line.reason) == ("192.0.2.7", record.id, "unknown")  # type: ignore[attr-defined]
+    assert text[18:] not in str(line.__dict__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,15 @@ def test_a_large_request_without_a_key_is_refused_before_it_is_read(
             return line
 
     assert asyncio.run(scenario()).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("pepper", ["another of its version", "a newer one alone"])
+def test_keys_that_can_t_be_checked_open_no_server_beyond_loopback(
+    office: Office, tmp_path: Path, pepper: str
+) -> None:
+    office.key("org_a", "web")
+    fresh = secrets.token_hex(32)
+    given = fresh if pepper == "another of its version" else f"2:{fresh}"
+    receiver = Receiver(make_settings(tmp_path, host="0.0.0.0", key_pepper=given))
+    with pytest.raises(StartError, match=r"1 were made with another pepper. Set ECOMIND_KEY_PEP"):
+        asyncio.run(receiver.start())

@@ -51,6 +51,7 @@ class Authority:
         for path, blobs in ((to.cert, issued.cert_chain_pems), (to.key, [issued.private_key_pem])):
             fresh = path.with_suffix(".new")
             fresh.write_bytes(b"".join(blob.bytes() for blob in blobs))
+            fresh.chmod(0o600)
             fresh.replace(path)
         return to
 

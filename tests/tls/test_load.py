@@ -52,6 +52,7 @@ def test_where_clients_need_a_certificate_none_resumes(authority: Authority) -> 
 def test_one_file_with_key_and_certificate(tmp_path: Path, authority: Authority) -> None:
     cert, key = authority.issue()
     both = tmp_path / "both.pem"
+    both.touch(0o600)
     both.write_bytes(key.read_bytes() + cert.read_bytes())
     assert load(make_settings(tmp_path, tls_cert_file=both, tls_key_file=both)) is not None
 
@@ -133,3 +134,13 @@ def test_a_receiver_does_not_start_with_half_of_it(tmp_path: Path, authority: Au
     settings = make_settings(tmp_path, tls_cert_file=authority.issue().cert)
     with pytest.raises(TlsError, match="ECOMIND_TLS_KEY_FILE is not"):
         asyncio.run(Receiver(settings).start())
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_can_read_is_refused(
+    tmp_path: Path, authority: Authority, mode: int
+) -> None:
+    pair = authority.issue()
+    pair.key.chmod(mode)
+    with pytest.raises(TlsError, match=f"is open to others. Run: chmod 600 {pair.key}"):
+        Tls(Files(pair.cert, pair.key))

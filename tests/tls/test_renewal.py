@@ -94,6 +94,7 @@ def test_half_a_renewal_keeps_the_old_certificate(
             seen = [await shown(port)]
             pair.key.unlink()
             seen.append(await shown(port))
+            pair.key.touch(0o600)
             pair.key.write_bytes(fresh)
             return [*seen, await shown(port)]
 

@@ -58,8 +58,11 @@ def up(tmp_path: Path, authority: Authority) -> Iterator[Up]:
     )
     assert process.stdout
     try:
-        lines = (json.loads(line) for line in process.stdout)
-        announced = next(line for line in lines if "api" in line)
+        said = [json.loads(process.stdout.readline())]
+        while "api" not in said[-1]:
+            said.append(json.loads(process.stdout.readline()))
+        announced = said[-1]
+        assert [line for line in said if line.get("logger", "").startswith("alembic")] == []
         deadline = time.monotonic() + SECONDS
         while not (tmp_path / "data" / "server.json").exists():
             assert time.monotonic() < deadline

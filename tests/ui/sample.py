@@ -15,6 +15,7 @@ from ecomind_query.models import (
     CallDetail,
     CallRow,
     Calls,
+    Count,
     Derivation,
     LiveCall,
     Overview,
@@ -61,6 +62,9 @@ def totals(energy_wh: float, calls: int) -> Totals:
     onsite_ml, offsite_ml = energy_wh * 0.42, energy_wh * 3.4
     return Totals(
         calls=calls,
+        adjusted_calls=float(calls),
+        coverage=1.0,
+        usage_quality={"reported": calls, "partial": 0, "estimated": 0},
         input_tokens=calls * 1840,
         cache_read_tokens=calls * 620,
         cache_write_tokens=calls * 55,
@@ -134,12 +138,14 @@ def call_row(index: int) -> CallRow:
         place="us-east-1",
         operation="chat" if noise.random() < 0.86 else "embeddings",
         scope="opentelemetry.instrumentation.openai",
+        signal="span",
+        adjusted_calls=1.0,
         input_tokens=noise.randint(80, 6200),
         cache_read_tokens=noise.randint(0, 60),
         cache_write_tokens=0,
         output_tokens=noise.randint(12, 1400),
         reasoning_tokens=0,
-        usage_quality="reported" if counted else "missing",
+        usage_quality="reported" if counted else "",
         counted=counted,
         reason="" if counted else ("container" if index % 2 else "duplicate"),
         energy_wh=energy_wh,
@@ -241,6 +247,16 @@ def call_detail() -> CallDetail:
     ember = "Ember, Yearly Electricity Data, 2025: USA (CC BY 4.0) https://ember-energy.org/data/"
     return CallDetail(
         call=row,
+        counts=[
+            Count(name=name, quality="reported", low=mid, mid=mid, high=mid)
+            for name, mid in (
+                ("input", row.input_tokens),
+                ("output", row.output_tokens),
+                ("cache_read", row.cache_read_tokens),
+                ("cache_write", row.cache_write_tokens),
+                ("reasoning", row.reasoning_tokens),
+            )
+        ],
         energy_wh=band(0.8129, 3),
         co2e_g_location=band(0.3125, 3.75),
         co2e_g_market=None,

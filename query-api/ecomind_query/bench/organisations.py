@@ -36,10 +36,9 @@ def keyed_server(folder: Path, organisations: Sequence[Organisation]) -> tuple[S
     Raises ControlError or SecretError.
     """
     server = Server(folder)
-    url = f"sqlite:///{server.data_dir.absolute() / 'control.db'}"
-    server.settings |= {"ECOMIND_AUTH": "keys", "ECOMIND_CONTROL_URL": url}
+    server.settings |= {"ECOMIND_AUTH": "keys"}
     keys = folder / "api_keys"
-    texts = _made(url, _peppers(server), organisations)
+    texts = _made(server.control_url, _peppers(server), organisations)
     with os.fdopen(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(f"{text}\n" for text in texts)
     return server, keys

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,11 @@ class Server:
         return self.folder / "data"
 
     @property
+    def control_url(self) -> str:
+        """A control store of its own: a server opens one at its start, and not somebody's."""
+        return f"sqlite:///{self.data_dir.absolute() / 'control.db'}"
+
+    @property
     def folders(self) -> dict[str, Path]:
         """Its settings as far as its store needs them."""
         return {"data_dir": self.data_dir, "key_dir": self.folder / "keys"}
@@ -72,6 +78,7 @@ class Server:
             "ECOMIND_API_PORT": "0",
             "ECOMIND_OTLP_HTTP_PORT": "0",
             "ECOMIND_OTLP_GRPC_PORT": "0",
+            "ECOMIND_CONTROL_URL": self.control_url,
             "ECOMIND_LOG_LEVEL": "warning",
             **self.settings,
         }
@@ -167,19 +174,20 @@ class Server:
 
 def parse_counters(text: str) -> Counters:
     """The counters in a Prometheus exposition."""
-    values: dict[str, float] = {}
+    values: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             outcome = sample.labels.get("ecomind_span_outcome", "")
-            values[f"{sample.name}:{outcome}"] = sample.value
+            values[f"{sample.name}:{outcome}"] += int(sample.value)  # over signals
     loaded = {
-        key.rpartition(":")[2]: int(value)
+        key.rpartition(":")[2]: value
         for key, value in values.items()
         if key.startswith("ecomind_loader_spans_total:")
     }
+    loaded.pop("bad_id", 0)  # the receiver has refused these, in a partial success
     return Counters(
-        acked_spans=int(values["ecomind_receiver_spans_total:accepted"]),
+        acked_spans=values["ecomind_receiver_spans_total:accepted"],
         stored_spans=loaded.pop("stored", 0),
         dropped_spans=sum(loaded.values()),
-        spool_segments=int(values["ecomind_spool_segments:"]),
+        spool_segments=values["ecomind_spool_segments:"],
     )

@@ -12,14 +12,15 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
 
-from ecomind_query.commands import running
+from ecomind_query.commands import door_checks, running
+from ecomind_query.commands.findings import Check, Finding
 from ecomind_query.shapes import HIDDEN
+from ecomind_receiver.http_server import foreign, is_foreign
 from ecomind_receiver.settings import Settings
 
 FREE_MIN_BYTES = 1024**3
@@ -32,18 +33,6 @@ _HIDDEN = (
     "details hidden; the server shows them on its own machine, or to a key with the scope admin in"
     " ECOMIND_API_KEY"
 )
-
-
-class Finding(NamedTuple):
-    """What a check found, and what to do if it is wrong."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-Check = Callable[[Settings], Iterator[Finding]]
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
@@ -67,8 +56,19 @@ def server(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield Finding("server", True, f"pid {found.pid}, {found.api}, OTLP {found.otlp_http}")
+    yield from _ready(settings)
+
+
+def remote_server(settings: Settings) -> Iterator[Finding]:
+    """Whether the server that is named answers, and whether it can take a durable write."""
+    yield Finding("server", True, settings.server)
+    yield from _ready(settings)
+
+
+def _ready(settings: Settings) -> Iterator[Finding]:
     try:
-        parts = running.Client(found, settings).get("/ready")["parts"]
+        client = running.connect(settings)
+        parts = client.get("/ready")["parts"] if client else {}
     except running.ServerError as error:
         yield Finding("ready", False, str(error), "Look at the server's log; restart it.")
         return
@@ -161,7 +161,21 @@ def clock(settings: Settings) -> Iterator[Finding]:
         yield Finding("clock", True, detail)
 
 
-CHECKS: tuple[Check, ...] = (versions, server, ports, directories, spool, engine, clock)
+CHECKS: tuple[Check, ...] = (
+    versions,
+    server,
+    door_checks.keys,
+    door_checks.own_key,
+    door_checks.secrets,
+    door_checks.tls,
+    ports,
+    directories,
+    spool,
+    engine,
+    clock,
+)
+REMOTE_CHECKS: tuple[Check, ...] = (versions, remote_server, door_checks.remote_key, clock)
+"""Where the server is another machine's, nothing here says how it is but its own answers."""
 
 
 def _bind_error(host: str, port: int) -> str:
@@ -171,6 +185,8 @@ def _bind_error(host: str, port: int) -> str:
         try:
             listener.bind((host, port))
         except OSError as error:
+            if is_foreign(error):
+                return foreign(host)
             return f"can't be bound on {host}: {error.strerror}"
     return ""
 

@@ -21,9 +21,18 @@ from ecomind_receiver.settings import Settings
 
 FAILED, NOT_STARTED = 1, 2
 
+NO_KEYS = (
+    "A server on loopback asks for no key unless ECOMIND_AUTH=keys; who shows none is org_demo, and"
+    " a key that is shown is checked and used."
+)
+
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Directory of the spool and the store (ECOMIND_DATA_DIR)."),
+]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option("--server", help="Server to ask (ECOMIND_SERVER); the one here if left out."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 
@@ -35,7 +44,13 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        fail(f"The setting ECOMIND_{name} is not usable: {first['msg']}.", NOT_STARTED)
+        fail(f"The setting ECOMIND_{name} is not usable: {plain(first['msg'])}.", NOT_STARTED)
+
+
+def plain(message: str) -> str:
+    """What a library says of a value, in words for a person."""
+    text = message.replace("Value error, ", "", 1).split(", unable to parse")[0].rstrip(".")
+    return text.replace("Input should be", "it must be", 1).replace("; it", ": it", 1)
 
 
 def fail(sentence: str, code: int = FAILED) -> NoReturn:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Org = Annotated[str, typer.Option("--org", help="The organisation's id.")]
 DEFAULT_ORG = LOCAL.org_id
-_NOT_SHOWN = frozenset({"digest", "pepper_version"})
+_NOT_SHOWN = frozenset({"digest", "pepper_version", "pepper_mark"})
 
 
 @contextmanager
@@ -73,6 +73,19 @@ def peppers(settings: Settings) -> Peppers:
         fail(str(error), NOT_STARTED)
 
 
+def known_peppers(settings: Settings) -> Peppers | None:
+    """The peppers that are there, or None: looking makes none."""
+    from ecomind_receiver.api_keys import Peppers
+    from ecomind_receiver.secrets import SecretError, known_peppers
+
+    try:
+        found = known_peppers(settings)
+    except SecretError as error:
+        say(f"Warning: {error}")
+        return None
+    return Peppers(found) if found else None
+
+
 def say(sentence: str) -> None:
     """Tell a person something on stderr: stdout is for the result."""
     Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(sentence)
@@ -101,7 +114,9 @@ def show_new_key(key: KeyRecord, text: str, as_json: bool) -> None:
 def _opened(settings: Settings) -> Iterator[ControlStore]:
     from ecomind_receiver.control.errors import Conflict, ControlError, Invalid, NotFound
     from ecomind_receiver.control.store import ControlStore, default_url
+    from ecomind_receiver.private import keep_private
 
+    keep_private()
     try:
         store = ControlStore(default_url(settings))
         try:

@@ -12,16 +12,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from ecomind_query.commands import running, source
-from ecomind_query.commands.checks import CHECKS, Finding
+from ecomind_query.commands.checks import CHECKS, REMOTE_CHECKS
 from ecomind_query.commands.common import (
     FAILED,
     AsJson,
     DataDir,
+    ServerUrl,
     fail,
     load_settings,
     print_json,
     print_table,
 )
+from ecomind_query.commands.findings import Finding
 from ecomind_query.commands.running import ServerError
 from ecomind_query.shapes import Received
 from ecomind_receiver.settings import Settings
@@ -36,15 +38,17 @@ def doctor(
             "--telemetry", help="List the last 100 spans received and why each counted or not."
         ),
     ] = False,
+    server: ServerUrl = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check ports, directories, engine, spool, clock and versions: what is wrong, and the fix."""
-    settings = load_settings(data_dir=data_dir)
+    """Check server, keys, TLS, ports, directories, engine and clock: what is wrong, and the fix."""
+    settings = load_settings(data_dir=data_dir, server=server)
     if telemetry:
         _show_spans(settings, as_json)
         return
-    findings = [finding for check in CHECKS for finding in check(settings)]
+    checks = REMOTE_CHECKS if settings.server else CHECKS
+    findings = [finding for check in checks for finding in check(settings)]
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -66,7 +70,7 @@ def _show_spans(settings: Settings, as_json: bool) -> None:
     try:
         received = _received(settings)
     except ServerError as error:
-        fail(str(error))
+        fail(str(error), error.code)
     if as_json:
         print_json(received)
         return

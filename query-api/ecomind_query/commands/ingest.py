@@ -1,4 +1,7 @@
-"""`ecomind ingest PATH…`: files of OTLP traces, through the very path that spans of an app take."""
+"""`ecomind ingest PATH…`: files of OTLP traces and logs, through the very path that an app's take.
+
+Where no server runs, the command stores them itself, waits for the result and says what counted.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ from ecomind_query.commands.common import (
     print_json,
     print_table,
 )
+from ecomind_query.commands.counted import Counted
 from ecomind_query.commands.otlp_files import FileError, find, read
-from ecomind_query.commands.sinks import HttpSink, Sink, Unreachable, own
+from ecomind_query.commands.sinks import HttpSink, OwnSink, Sink, Unreachable, own
 from ecomind_receiver.settings import Settings
 
 
@@ -36,6 +40,7 @@ class Summary:
     requests: int = 0
     spans: int = 0
     errors: dict[str, str] = field(default_factory=dict)
+    counted: Counted | None = None  # None: another process counts them
 
 
 def ingest(
@@ -49,14 +54,15 @@ def ingest(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send files of OTLP traces, JSON or protobuf.
+    """Send files of OTLP traces and logs, JSON or protobuf.
 
-    They go to --endpoint, else to the server on the data directory, else into the store itself.
+    They go to --endpoint, else to the server on the data directory, else into the store itself;
+    then the answer says what counted, of which tokens, and why the rest did not.
     """
     settings = load_settings(data_dir=data_dir)
     files = find(paths)
     if not files:
-        fail("There is no file of OTLP traces here; name .json, .jsonl, .pb or .binpb files.")
+        fail("There is no file of OTLP traces or logs here; name .json, .jsonl or .pb files.")
     from ecomind_receiver.secrets import SecretError
     from ecomind_receiver.server import StartError
     from ecomind_receiver.store import StoreError
@@ -65,6 +71,8 @@ def ingest(
     try:
         with _sink(settings, endpoint) as sink:
             summary = send(files, sink, Console(stderr=True))
+            if isinstance(sink, OwnSink):
+                summary.counted = sink.counted(summary.spans)
     except (Unreachable, StartError, StoreError, SecretError, TlsError) as error:
         fail(str(error), NOT_STARTED)
     _report(summary, as_json)
@@ -91,7 +99,7 @@ def _send_file(file: Path, sink: Sink, summary: Summary) -> None:
         for request in read(file):
             sink.send(request)
             summary.requests += 1
-            summary.spans += request.spans
+            summary.spans += request.records
     except FileError as error:
         summary.errors[str(file)] = str(error)
     except OSError as error:
@@ -112,12 +120,35 @@ def _sink(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
 
 def _report(summary: Summary, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(summary))
+        found = asdict(summary)
+        counted = found.pop("counted") or {}
+        print_json({**found, **counted})
         return
     print_table(
         ("files", "requests", "spans", "files with errors"),
         [(summary.files, summary.requests, f"{summary.spans:,}", len(summary.errors))],
         right=("files", "requests", "spans", "files with errors"),
     )
+    if summary.counted:
+        _report_counted(summary.counted)
     for file, message in summary.errors.items():
         typer.echo(f"{file}: {message}", err=True)
+
+
+def _report_counted(found: Counted) -> None:
+    not_counted = found.calls["not_counted"]
+    assert isinstance(not_counted, dict)
+    print_table(
+        ("became of them", "spans"),
+        [
+            ("counted calls", f"{found.calls['counted']:,}"),
+            *((f"not counted: {reason}", f"{n:,}") for reason, n in not_counted.items()),
+            ("rejected", f"{found.rejected:,}"),
+        ],
+        right=("spans",),
+    )
+    print_table(
+        (*found.tokens, *(f"calls {quality}" for quality in found.usage_quality)),
+        [[f"{n:,}" for n in (*found.tokens.values(), *found.usage_quality.values())]],
+        right=(*found.tokens, *(f"calls {quality}" for quality in found.usage_quality)),
+    )

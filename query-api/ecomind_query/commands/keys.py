@@ -9,6 +9,7 @@ import typer
 
 from ecomind_query.commands import control
 from ecomind_query.commands.common import (
+    NO_KEYS,
     AsJson,
     DataDir,
     fail,
@@ -18,15 +19,25 @@ from ecomind_query.commands.common import (
 )
 from ecomind_query.errors import BadParameter
 from ecomind_query.periods import length, moment
+from ecomind_receiver.settings import is_loopback
 from ecomind_receiver.tenants import Scope
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ecomind_receiver.api_keys import Peppers
     from ecomind_receiver.control.records import KeyRecord
 
 COLUMNS = (
-    "id", "name", "project", "scopes", "state", "spans/s", "expires", "last used",
+    "id", "name", "project", "scopes", "public", "state", "spans/s", "created", "expires",
+    "last used",
 )  # fmt: skip
 
+MISSING = "pepper missing"
+
+KeyOrg = Annotated[
+    str | None, typer.Option("--org", help="The organisation's id; that of the key if left out.")
+]
 KeyId = Annotated[
     str, typer.Argument(help="The eight characters between the key's kind and secret.")
 ]
@@ -40,10 +51,12 @@ def create(
         typer.Option(help="Its project; without one it reads the whole organisation."),
     ] = None,
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it is good for; may be repeated; ingest.")
+        list[str] | None,
+        typer.Option(help="ingest (if left out), read, admin; several with commas, or repeated."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="When it ends: 90d, or a date (UTC, at its start).")
+        str | None,
+        typer.Option(help="When it ends: 90d, or a date such as 2027-01-31 (UTC, at its start)."),
     ] = None,
     public: Annotated[
         bool, typer.Option("--public", help="For browsers: ingest only, bound to --origin.")
@@ -68,7 +81,7 @@ def create(
         key, text = OrgKeys(tx, org, peppers).create(
             name,
             project,
-            scope or [Scope.INGEST],
+            _scopes(scope),
             "test" if test else "live",
             expires_at,
             public=public,
@@ -77,6 +90,8 @@ def create(
         )
     control.announce(settings)
     control.show_new_key(key, text, as_json)
+    if settings.auth == "auto" and is_loopback(settings.host):
+        control.say(NO_KEYS)
 
 
 def list_(
@@ -86,18 +101,31 @@ def list_(
     from ecomind_receiver.control.ids import utc_now
     from ecomind_receiver.control.keys import OrgKeys
 
-    with control.reading(load_settings(data_dir=data_dir)) as tx:
+    settings = load_settings(data_dir=data_dir)
+    peppers = control.known_peppers(settings)
+    with control.reading(settings) as tx:
         keys = OrgKeys(tx, org).list()
     now = utc_now()
+    states = [_state(key, now, peppers) for key in keys]
     if as_json:
-        print_json([control.plain(key) | {"live": key.live(now)} for key in keys])
-    else:
-        print_table(COLUMNS, (_row(key, now) for key in keys), right=["spans/s"])
+        found = zip(keys, states, strict=True)
+        print_json(
+            [control.plain(key) | {"live": key.live(now), "state": state} for key, state in found]
+        )
+        return
+    print_table(COLUMNS, map(_row, keys, states), right=["spans/s"])
+    if MISSING in states:
+        control.say(
+            f"{states.count(MISSING)} of these can't be checked: set ECOMIND_KEY_PEPPER, or"
+            " ECOMIND_KEY_DIR where it lies in a file, to the pepper they were made with."
+        )
+    if not keys:
+        control.say(f"Next: ecomind keys create NAME --org {org} --project PROJECT")
 
 
 def revoke(
     key_id: KeyId,
-    org: control.Org = control.DEFAULT_ORG,
+    org: KeyOrg = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -106,7 +134,7 @@ def revoke(
 
     settings = load_settings(data_dir=data_dir)
     with control.changing(settings) as tx:
-        key = OrgKeys(tx, org).revoke(key_id)
+        key = OrgKeys(tx, org or _org_of(tx, key_id)).revoke(key_id)
     control.announce(settings)
     if as_json:
         print_json(control.plain(key))
@@ -118,7 +146,7 @@ def rotate(
     grace: Annotated[
         str, typer.Option(help="How long the old key works on: 30m, 24h, 7d; 0 ends it now.")
     ] = "24h",
-    org: control.Org = control.DEFAULT_ORG,
+    org: KeyOrg = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -134,12 +162,16 @@ def rotate(
         fail(str(error))
     peppers = control.peppers(settings)
     with control.changing(settings) as tx:
-        keys = OrgKeys(tx, org, peppers)
+        keys = OrgKeys(tx, org or _org_of(tx, key_id), peppers)
         key, text = keys.rotate(key_id, overlap)
         old = keys.get(key_id)
     control.announce(settings)
     control.show_new_key(key, text, as_json)
-    control.say(f"The old key {old.shown} works until {control.day_and_time(old.expires_at)} UTC.")
+    if overlap:
+        until = control.day_and_time(old.expires_at)
+        control.say(f"The old key {old.shown} works until {until} UTC.")
+    else:
+        control.say(f"The old key {old.shown} has ended.")
 
 
 def _expiry(text: str | None) -> datetime | None:
@@ -151,25 +183,47 @@ def _expiry(text: str | None) -> datetime | None:
     try:
         return moment("--expires", text) if "-" in text else utc_now() + length("--expires", text)
     except BadParameter as error:
-        fail(str(error))
+        fail(str(error) if "-" in text else f"{error} A date such as 2027-01-31 works too.")
 
 
-def _row(key: KeyRecord, now: datetime) -> tuple[object, ...]:
+def _scopes(given: list[str] | None) -> list[Scope]:
+    """Scopes from words with commas between; the scope ingest if there is none."""
+    words = [word.strip() for each in given or () for word in each.split(",") if word.strip()]
+    for word in words:
+        if word not in list(Scope):
+            fail(f"There is no scope {word[:40]!r}. Scopes: {', '.join(Scope)}.")
+    return [Scope(word) for word in words] or [Scope.INGEST]
+
+
+def _org_of(tx: Connection, key_id: str) -> str:
+    """The organisation of a key whose id alone was given; org_demo, if there is no such key."""
+    from ecomind_receiver.control.orgs import org_of_key
+
+    return org_of_key(tx, key_id) or control.DEFAULT_ORG
+
+
+def _row(key: KeyRecord, state: str) -> tuple[object, ...]:
     return (
         key.id,
         key.name,
         key.project_id or "all",
-        ", ".join(sorted(key.scopes)) + (f" from {', '.join(key.origins)}" if key.public else ""),
-        _state(key, now),
+        ", ".join(sorted(key.scopes)),
+        f"from {', '.join(key.origins)}" if key.public else "",
+        state,
         None if key.spans_per_second is None else f"{key.spans_per_second:g}",
+        f"{key.created_at:%Y-%m-%d}",
         control.day_and_time(key.expires_at),
         control.day_and_time(key.last_used_at),
     )
 
 
-def _state(key: KeyRecord, now: datetime) -> str:
+def _state(key: KeyRecord, now: datetime, peppers: Peppers | None) -> str:
     if key.revoked_at:
         return "revoked"
     if not key.live(now):
         return "expired"
-    return f"replaced by {key.replaced_by}" if key.replaced_by else "live"
+    if peppers is None or not peppers.knows(key.pepper_version, key.pepper_mark):
+        return MISSING
+    if not key.replaced_by:
+        return "live"
+    return f"live until {control.day_and_time(key.expires_at)}, then {key.replaced_by}"

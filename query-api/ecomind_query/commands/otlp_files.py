@@ -1,7 +1,8 @@
-"""Files of OTLP traces, cut into the requests that they hold.
+"""Files of OTLP traces and logs, cut into the requests that they hold.
 
 JSON files hold one request, several one after another, or one a line, as the Collector's file
-exporter writes them. A protobuf file holds one request.
+exporter writes them, and say themselves what they are. A protobuf file holds one request, of logs
+if its name says so: `session.logs.pb`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from ecomind_receiver import frame
 from ecomind_receiver.ingest import JSON, PROTOBUF
+from ecomind_receiver.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 
 MEDIA_TYPES = {
     ".json": JSON,
@@ -26,15 +28,16 @@ _DECODER = json.JSONDecoder()
 
 
 class FileError(Exception):
-    """A file that is not OTLP traces; the message says why."""
+    """A file that is neither OTLP traces nor logs; the message says why."""
 
 
 class Request(NamedTuple):
-    """One ExportTraceServiceRequest of a file."""
+    """One Export request of a file."""
 
     body: bytes
     media_type: str
-    spans: int
+    records: int  # spans or log records
+    signal: Signal
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -51,16 +54,21 @@ def read(path: Path) -> Iterator[Request]:
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None:
         raise FileError(f"its ending must be one of {', '.join(MEDIA_TYPES)}")
-    bodies = [path.read_bytes()] if media_type == PROTOBUF else _documents(path)
+    if media_type == PROTOBUF:
+        requests = iter([(path.read_bytes(), LOGS if ".logs" in path.suffixes else TRACES)])
+    else:
+        requests = _documents(path)
     count = frame.count_protobuf if media_type == PROTOBUF else frame.count_json
-    for body in bodies:
+    for body, signal in requests:
+        if signal is METRICS:
+            raise FileError("it holds metrics; calls are in traces and logs")
         try:
-            yield Request(body, media_type, count(body))
+            yield Request(body, media_type, count(body, signal).items, signal)
         except frame.FrameError as error:
             raise FileError(str(error)) from error
 
 
-def _documents(path: Path) -> Iterator[bytes]:
+def _documents(path: Path) -> Iterator[tuple[bytes, Signal]]:
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -68,12 +76,18 @@ def _documents(path: Path) -> Iterator[bytes]:
     position = _skip_space(text, 0)
     while position < len(text):
         try:
-            _, end = _DECODER.raw_decode(text, position)
+            document, end = _DECODER.raw_decode(text, position)
         except ValueError as error:
             line = text.count("\n", 0, position) + 1
             raise FileError(f"line {line}: it is not JSON: {error}") from error
-        yield text[position:end].encode()
+        yield text[position:end].encode(), _signal(document)
         position = _skip_space(text, end)
+
+
+def _signal(document: object) -> Signal:
+    """What a document is; one that says nothing is traces, of which it holds none."""
+    keys = document if isinstance(document, dict) else {}
+    return next((signal for signal in SIGNALS if signal.groups[0] in keys), TRACES)
 
 
 def _skip_space(text: str, position: int) -> int:

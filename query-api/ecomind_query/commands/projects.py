@@ -13,7 +13,9 @@ COLUMNS = ("organisation", "project", "name", "created")
 
 
 def create(
-    project_id: Annotated[str, typer.Argument(help="Its id: 1 to 63 of a-z, 0-9, _ and -.")],
+    project_id: Annotated[
+        str, typer.Argument(help="Its id: 1 to 63 of a-z, 0-9, _ and -, a letter or digit first.")
+    ],
     name: Annotated[str, typer.Option(help="What people call it; its id if left out.")] = "",
     org: control.Org = control.DEFAULT_ORG,
     data_dir: DataDir = None,

@@ -16,10 +16,11 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from ecomind_query.commands.access import Access, AccessError
-from ecomind_receiver.settings import Settings
+from ecomind_query.commands.common import FAILED, NOT_STARTED
+from ecomind_receiver.settings import Settings, is_loopback
 
 TIMEOUT_SECONDS = 60
 _FILE = "server.json"
@@ -27,6 +28,14 @@ _FILE = "server.json"
 
 class ServerError(Exception):
     """The server refused or did not answer; the message is a sentence."""
+
+    code = FAILED
+
+
+class KeyRefused(ServerError):
+    """The server does not let the command in."""
+
+    code = NOT_STARTED
 
 
 class Server(NamedTuple):
@@ -49,11 +58,13 @@ class Server(NamedTuple):
 class Client:
     """Asks a running `up` as its settings say: with a key, over TLS."""
 
-    def __init__(self, server: Server, settings: Settings | None = None) -> None:
-        """Raises ServerError if the settings can't be used for it."""
+    def __init__(
+        self, server: Server, settings: Settings | None = None, *, own: bool = True
+    ) -> None:
+        """`own`: it runs on this machine. Raises ServerError if the settings can't reach it so."""
         self.server = server
         try:
-            self._access = Access(server.api, settings)
+            self._access = Access(server.api, settings, own=own)
         except AccessError as error:
             raise ServerError(str(error)) from error
 
@@ -75,8 +86,10 @@ class Client:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                asked = self._access.refused("read") if error.code == 401 else _detail(error)
-            raise ServerError(asked) from error
+                if error.code == 401:
+                    raise KeyRefused(self._access.refused("read")) from error
+                refused = KeyRefused if error.code == 403 else ServerError
+                raise refused(_detail(error)) from error
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise ServerError(
                 f"The server at {self.server.api} did not answer: {self._access.explain(error)}."
@@ -106,9 +119,25 @@ def find(data_dir: Path) -> Server | None:
 
 
 def connect(settings: Settings) -> Client | None:
-    """The `up` that runs on the settings' data directory, to be asked. Raises ServerError."""
+    """The server that the settings name, else the `up` on their data directory, to be asked.
+
+    Raises ServerError.
+    """
+    if settings.server:
+        return _named(settings)
     server = find(settings.data_dir)
     return Client(server, settings) if server else None
+
+
+def _named(settings: Settings) -> Client:
+    url = settings.server.rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServerError(
+            "--server (ECOMIND_SERVER) must be a URL such as https://ecomind.example:8080, not"
+            f" {url[:80]!r}."
+        )
+    return Client(Server(0, url, "", ""), settings, own=is_loopback(parts.hostname))
 
 
 def owner_of(data_dir: Path) -> int | None:

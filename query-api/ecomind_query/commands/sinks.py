@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
 from ecomind_query.commands import source
 from ecomind_query.commands.access import Access, AccessError
+from ecomind_query.commands.counted import Counted, Counting
 from ecomind_query.commands.otlp_files import FileError, Request
+from ecomind_query.queries import Queries
 from ecomind_receiver.limits import UNLIMITED
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.tenants import LOCAL, Scope
+from ecomind_receiver.tenants import LOCAL, Reach, Scope
 
 if TYPE_CHECKING:
     from ecomind_receiver.authentication import Grant
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 30
 TIMEOUT_SECONDS = 60
+_SENTENCE_MAX_BYTES = 4096
 _RETRYABLE = (429, 502, 503, 504)
 _OWN = ("localhost", "127.0.0.1", "::1")
 
@@ -75,7 +83,7 @@ class HttpSink:
             raise Unreachable(
                 f"--endpoint must be a URL such as http://127.0.0.1:4318, not {endpoint!r}."
             )
-        self._url = endpoint.rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
+        self._url = endpoint.rstrip("/").removesuffix("/v1/traces")
         try:
             self._access = Access(self._url, settings, own=own or parts.hostname in _OWN)
         except AccessError as error:
@@ -87,7 +95,8 @@ class HttpSink:
 
     def _post(self, request: Request) -> None:
         headers = {"Content-Type": request.media_type}
-        post = urllib.request.Request(self._url, request.body, headers)
+        url = self._url + request.signal.path
+        post = urllib.request.Request(url, request.body, headers)
         try:
             with self._access.open(post, TIMEOUT_SECONDS):
                 return
@@ -96,16 +105,31 @@ class HttpSink:
                 raise self._refused(error) from error
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(
-                f"The receiver at {self._url} does not answer: {self._access.explain(error)}."
+                f"The receiver at {url} does not answer: {self._access.explain(error)}."
             ) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
-        detail = f"the receiver answered {error.code} {error.reason}"
+        detail = f"the receiver answered {error.code} {error.reason}{_said(error)}"
         if error.code == 401:
             return Unreachable(self._access.refused("ingest"))
+        if error.code == 403:
+            return Unreachable(f"The server refuses the key: {detail}")
         if error.code in _RETRYABLE:
             return Busy(float(error.headers.get("Retry-After", 1)), detail)
         return FileError(detail)
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """The sentence in a refusal, behind a colon: of a receiver, JSON or google.rpc.Status."""
+    body = error.read(_SENTENCE_MAX_BYTES)
+    try:
+        if error.headers.get_content_type() == "application/json":
+            said = str(json.loads(body)["message"])
+        else:
+            said = str(status_pb2.Status.FromString(body).message)
+    except (ValueError, KeyError, TypeError, DecodeError):
+        return ""
+    return f": {said}" if said else ""
 
 
 class OwnSink:
@@ -117,16 +141,28 @@ class OwnSink:
         self._runner = runner
         self._tenant = grant.writes() if grant else LOCAL
         self._quotas = grant.quotas if grant else UNLIMITED
+        reach = Reach(*self._tenant)
+        self._counting = Counting(Queries(receiver.store, reach), datetime.now(UTC))
 
     def send(self, request: Request) -> None:
         """Hand one request over; durable on return."""
         patiently(lambda: self._accept(request))
 
+    def counted(self, records: int) -> Counted:
+        """What the records sent so far are worth: stored, and corrected for what came twice."""
+        self._runner.run(self._receiver.drain())
+        self._receiver.reconciler.settle()
+        return self._counting.of(records)
+
     def _accept(self, request: Request) -> None:
         from ecomind_receiver.refusals import RequestRefused
 
         accepting = self._receiver.accept(
-            self._tenant, request.body, request.media_type, quotas=self._quotas
+            self._tenant,
+            request.body,
+            request.media_type,
+            signal=request.signal,
+            quotas=self._quotas,
         )
         try:
             self._runner.run(accepting)

@@ -13,13 +13,14 @@ from rich.console import Console
 
 from ecomind_query.commands import running
 from ecomind_query.commands.common import (
+    NO_KEYS,
     NOT_STARTED,
     AsJson,
     DataDir,
     fail,
     load_settings,
 )
-from ecomind_receiver.settings import Settings
+from ecomind_receiver.settings import Settings, own_address
 
 if TYPE_CHECKING:
     from ecomind_query.desk import Desk
@@ -103,11 +104,12 @@ def _announce(receiver: Receiver, settings: Settings, api_port: int, as_json: bo
     from ecomind_receiver.http_server import join_address
 
     scheme = "http" if receiver.tls is None else "https"
+    host = own_address(settings.host)
     server = running.Server(
         pid=os.getpid(),
-        api=f"{scheme}://{join_address(settings.host, api_port)}",
-        otlp_http=f"{scheme}://{join_address(settings.host, receiver.http_port)}",
-        otlp_grpc=f"{scheme}://{join_address(settings.host, receiver.grpc_port)}",
+        api=f"{scheme}://{join_address(host, api_port)}",
+        otlp_http=f"{scheme}://{join_address(host, receiver.http_port)}",
+        otlp_grpc=f"{scheme}://{join_address(host, receiver.grpc_port)}",
     )
     if as_json:
         line = server._asdict() | {"data_dir": str(settings.data_dir)}
@@ -131,4 +133,10 @@ def _greet(server: running.Server, settings: Settings, *, keys: bool) -> None:
         console.print("\nwith a key that `ecomind keys create` gives:\n", markup=False)
         header = "OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20eco_live_…'"
         console.print(f"  export {header}", markup=False)
+    else:
+        console.print(f"\n{NO_KEYS}", markup=False)
+    if own_address(settings.host) != settings.host:
+        console.print(
+            "\nOn other machines, write the name of this one in place of 127.0.0.1.", markup=False
+        )
     console.print(f"\nData in {settings.data_dir}. Ctrl-C stops; nothing is lost.\n", markup=False)

@@ -10,9 +10,9 @@ import typer
 
 from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
-    FAILED,
     AsJson,
     DataDir,
+    ServerUrl,
     fail,
     load_settings,
     print_json,
@@ -47,6 +47,7 @@ def usage(
     last: Annotated[
         str | None, typer.Option("--last", help="Instead of --from: 30m, 24h, 7d (default), 4w.")
     ] = None,
+    server: ServerUrl = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,9 +56,11 @@ def usage(
     try:
         if last is not None:
             start = _start_of(last, start, end)
-        answer = _ask(load_settings(data_dir=data_dir), start, end, dimensions)
-    except (QueryError, ServerError) as error:
-        fail(str(error), FAILED)
+        answer = _ask(load_settings(data_dir=data_dir, server=server), start, end, dimensions)
+    except QueryError as error:
+        fail(str(error))
+    except ServerError as error:
+        fail(str(error), error.code)
     if as_json:
         print_json(answer)
     else:

@@ -14,7 +14,9 @@ COLUMNS = ("organisation", "user", "name", "role", "since")
 
 
 def create(
-    user_id: Annotated[str, typer.Argument(help="The account: 3 to 63 of a-z, 0-9 and _.")],
+    user_id: Annotated[
+        str, typer.Argument(help="The account: 3 to 63 of a-z, 0-9 and _, a letter first.")
+    ],
     name: Annotated[str, typer.Option(help="What people call them; the id if left out.")] = "",
     role: Annotated[Role, typer.Option(help="What they are in the organisation.")] = Role.VIEWER,
     org: control.Org = control.DEFAULT_ORG,
@@ -49,3 +51,5 @@ def list_(
         (m.org_id, m.user_id, m.name, m.role, control.day_and_time(m.created_at)) for m in members
     )
     print_table(COLUMNS, rows)
+    if not members:
+        control.say(f"Next: ecomind users create USER --org {org} --role owner")

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ecomind_query.models import CallDetail, Overview, Range, UsageRow
+from ecomind_query.models import CallDetail, Count, Overview, Range, UsageRow
 from ecomind_query.ui import charts, format
 from ecomind_query.ui.tiers import TIERS
 from ecomind_query.ui.trend import UNNAMED, trend_context
@@ -222,8 +222,17 @@ def call_context(detail: CallDetail) -> dict[str, Any]:
             for index, (label, show, figure) in enumerate(figures)
         ],
         "beside": beside,
+        "tokens": {count.name: _counted(count) for count in detail.counts},
         "tier": next((tier for tier in TIERS if tier.letter == detail.call.model_tier), None),
     }
+
+
+def _counted(count: Count) -> str:
+    """A count, and how far it may be off where it was not reported."""
+    if count.quality == "reported":
+        return format.integer(count.mid)
+    low, mid, high = map(format.integer, (count.low, count.mid, count.high))
+    return f"{mid} ({count.quality}: {low} to {high})"
 
 
 def _sum(first: Range, second: Range) -> Range:

@@ -32,7 +32,7 @@ def checked_id(kind: str, text: str) -> str:
 
 def checked_name(text: str) -> str:
     """A name for people, without spaces around it. Raises Invalid."""
-    name = text.strip()
+    name = text.strip(" ")
     if not 1 <= len(name) <= _NAME_MAX_CHARACTERS or not name.isprintable():
         raise Invalid(f"A name has 1 to {_NAME_MAX_CHARACTERS} characters, none of them control.")
     return name

@@ -158,6 +158,7 @@ class OrgKeys:
             "org_id": self._org_id,
             "digest": self._peppers.digest(minted.text, version),
             "pepper_version": version,
+            "pepper_mark": self._peppers.mark(version),
             "created_at": self._clock(),
         }
         self._tx.execute(insert(api_keys).values(row | made))

@@ -51,6 +51,11 @@ def list_orgs(tx: Connection) -> tuple[OrgRecord, ...]:
     return tuple(map(_record, tx.execute(_orgs().order_by(orgs.c.id))))
 
 
+def org_of_key(tx: Connection, key_id: str) -> str | None:
+    """The organisation that a key belongs to; None if there is no such key."""
+    return tx.execute(select(api_keys.c.org_id).where(api_keys.c.id == key_id)).scalar()
+
+
 def set_quota(
     tx: Connection, org_id: str, spans_per_second: float | None, burst_spans: int | None
 ) -> OrgRecord:

@@ -74,6 +74,7 @@ class KeyRecord:
     revoked_at: datetime | None
     last_used_at: datetime | None
     replaced_by: str | None
+    pepper_mark: str | None = None
 
     @property
     def shown(self) -> str:

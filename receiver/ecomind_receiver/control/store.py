@@ -91,7 +91,7 @@ class ControlStore:
             return
         path = Path(str(self._url.database)).absolute()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder = os.open(path.parent, os.O_RDONLY)
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
@@ -133,11 +133,11 @@ class ControlStore:
 
 
 def _upgrade(tx: Connection, place: str) -> None:
-    from alembic import command
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # every start says nothing new
+    from alembic import command  # which logs already here
     from alembic.config import Config
     from alembic.util import CommandError
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # every start says nothing new
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = tx

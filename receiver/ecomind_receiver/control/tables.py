@@ -88,6 +88,7 @@ api_keys = Table(
     Column("scopes", Words, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("pepper_version", Integer, nullable=False),
+    Column("pepper_mark", Text),
     Column("public", Boolean, nullable=False),
     Column("origins", Words, nullable=False),
     Column("spans_per_second", Float),

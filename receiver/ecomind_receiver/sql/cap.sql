@@ -1,10 +1,11 @@
 -- Names beyond the day's allowance become {{ other }}; the key is made anew from what is left.
-INSERT INTO {{ capped }}
+{% import 'keys.sql' as made %}
+INSERT INTO {{ changed }}
 SELECT * EXCEPT (day{% for column in columns %}, {{ column }}_kept{% endfor %}) REPLACE (
 {% for column in columns %}
     {{ column }}_kept AS {{ column }},
 {% endfor %}
-    cityHash64(provider, request_model_kept, response_model_kept, place_kept, service_tier, day, measured) AS resolve_key)
+    {{ made.resolve_key('request_model_kept', 'response_model_kept', 'place_kept', 'toUInt64(toUInt16(day))', 'measured') }} AS resolve_key)
 FROM
 (
     SELECT *, toDate(start_time, 'UTC') AS day,

@@ -1,10 +1,11 @@
--- OTLP bytes → staging: one row per span, every dialect in one set of columns.
+-- OTLP bytes → staging: one row per span or log record, every dialect in one set of columns.
 --
 -- Reads an allow-list of attribute keys and nothing else, so no other value can reach a table. Each
 -- key becomes field × 100 + priority; sorted, the first code of a field is its most trusted key that
 -- holds a value. An absent number is NULL, a zero is 0; an empty text is as good as none. A bad value spoils its field or its row, never
--- the segment. Protobuf and JSON requests differ only in how they are opened (decode.py). Each level
+-- the segment. Protobuf and JSON, spans and logs differ only in how they are opened (decode.py). Each level
 -- names its results once for the level above: the engine would compute an alias again where it is used.
+{% import 'keys.sql' as made %}
 
 {% macro at(field) -%} at[indexOf(fields, {{ number[field] }})] {%- endmacro %}
 {% macro text(field) -%} texts[{{ at(field) }}] {%- endmacro %}
@@ -14,6 +15,9 @@ coalesce(ints[{{ at(field) }}], accurateCastOrNull(doubles[{{ at(field) }}], 'In
 {%- endmacro %}
 {% macro float(field) -%}
 coalesce(doubles[{{ at(field) }}], toFloat64(ints[{{ at(field) }}]), toFloat64OrNull(texts[{{ at(field) }}]))
+{%- endmacro %}
+{% macro flag(field) -%}
+(bools[{{ at(field) }}] OR lower({{ text(field) }}) = 'true')
 {%- endmacro %}
 {% macro resource(field) -%}
 toLowCardinality(substringUTF8(arrayFirst(value -> value != '', [
@@ -27,140 +31,225 @@ arrayExists(value -> value != '' AND value != {{ own }}, [
 ])
 {%- endmacro %}
 {% macro tokens(column) -%} if({{ column }} BETWEEN 0 AND {{ max_tokens }}, {{ column }}, NULL) {%- endmacro %}
+{# A count under one of its names in the blob. A text in it may hold the same words; its digits are content. #}
+{% macro in_blob(field) -%}
+toInt64OrNull(if(isValidJSON(blob), extract(blob, {{ literal(in_json[field]) }}), extract(if(lengthUTF8(blob) <= {{ max_repr_length }}, blob, ''), {{ literal(in_repr[field]) }})))
+{%- endmacro %}
+{# Whether a fact holds for the scope: facts that name it are bits of `facts`, worked out once per scope. #}
+{% macro of_scope(name) -%}
+({% for bit, fact in facts[name] %}({{ known('facts', bit) }}{% if fact.provider is defined and fact.provider %} AND provider = {{ literal(fact.provider) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+{% macro known(column, bit) -%} bitAnd({{ column }}, {{ 2 ** bit }}) != 0 {%- endmacro %}
+{# Whether the scope leaves this count out. `absent`: that it is not there; `nothing`: that it is not there or zero. #}
+{% macro unreported(count, absent, nothing='0') -%}
+({% for bit, fact in facts['unreported'] if count in fact.counts -%}
+({{ known('facts', bit) }}{% if fact.stream %} AND stream{% endif %}
+{%- if fact.unless %} AND no_{{ fact.unless }}
+{%- elif fact.made_up %} AND {{ nothing }}
+{%- else %} AND {{ absent }}{% endif %}){{ ' OR ' if not loop.last }}
+{%- else %}0{% endfor %})
+{%- endmacro %}
 
 INSERT INTO {{ staging }}
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model,
     if(region != '', region, host) AS place,
-    operation, service_tier, scope,
+    operation, service_tier, scope, '{{ signal }}' AS signal,
     fromUnixTimestamp64Nano(toInt64(least(start_ns, 9223372036000000000)), 'UTC') AS start_time,
     intDiv(if(end_ns > start_ns, end_ns - start_ns, 0), 1000) AS duration_us,
     ifNull(accurateCastOrNull(round(time_to_first * 1e6), 'UInt64'), 0) AS time_to_first_us,
     sipHash64(trace_id) AS trace_hash,
     reinterpretAsUInt64(reverse(span_id)) AS span_number,
-    if(response_id = '', 0, sipHash64(cityHash64(provider), response_id)) AS response_hash,
+    reinterpretAsUInt64(reverse(parent_span_id)) AS parent_number,
+    if(response_id = '' OR {{ of_scope('rewritten_ids') }}, 0, sipHash64(cityHash64(provider), response_id)) AS response_hash,
     if(user = '', 0, sipHash64Keyed((key_low, key_high), user)) AS user_hash,
     if(session = '', 0, sipHash64Keyed((key_low, key_high), session)) AS session_hash,
-    ifNull(input, 0) + if(exclusive, cache_read + cache_write, 0) AS input_tokens,
-    cache_read AS cache_read_tokens,
-    cache_write AS cache_write_tokens,
-    ifNull(output, 0) AS output_tokens,
-    least(reasoning, ifNull(output, 0)) AS reasoning_tokens,
+    input_tokens, cache_read AS cache_read_tokens, cache_write AS cache_write_tokens, output_tokens,
+    least(reasoning, output_tokens) AS reasoning_tokens,
     ifNull(measured_mj, 0) AS measured_energy_mj,
-    multiIf(measured_mj IS NOT NULL, 'reported',
-            input IS NOT NULL AND (output IS NOT NULL OR operation = 'embeddings'), 'reported',
-            input IS NOT NULL OR output IS NOT NULL, 'partial', 'missing') AS usage_quality,
+    multiIf(NOT billable, '', no_input OR no_output, 'estimated', states != 0, 'partial', 'reported') AS usage_quality,
+    states AS usage_states,
+    {{ made.adjusted_milli('trace_state') }} AS adjusted_calls_milli,
     multiIf(length(trace_id) != 16 OR length(span_id) != 8 OR trace_id = repeat('\0', 16) OR span_id = repeat('\0', 8), 'bad_id',
             NOT genai, 'not_genai',
             start_ns < received_ns - {{ retention_ns }} OR start_ns > received_ns + 86400000000000, 'bad_time',
             'stored') AS outcome,
-    multiIf(operation IN {{ literal(containers) }}, 'container',
-            failed AND input IS NULL AND output IS NULL, 'error',
-            provider = '' AND request_model = '' AND response_model = '' AND input IS NULL AND output IS NULL, 'no_model',
-            '') AS reason,
+    reason,
     toDateTime(intDiv(received_ns, 1000000000), 'UTC') AS received_at,
     trace_id, span_id,
-    cityHash64(cityHash64(provider), cityHash64(request_model), cityHash64(response_model), cityHash64(region), cityHash64(host),
-               cityHash64(service_tier), intDiv(start_ns, 86400000000000), measured_mj IS NOT NULL) AS resolve_key,
+    {{ made.resolve_key() }} AS resolve_key,
     cityHash64(cityHash64(org_id), trace_hash, span_number) AS span_key,
     if(response_hash = 0, 0, cityHash64(cityHash64(org_id), response_hash)) AS twin_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,
     measured_mj IS NOT NULL AS measured,
+    if(container, toUInt32(ifNull(blob_reasoning, 0)), 0) AS lent_reasoning,
     claims,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM
 (
     SELECT
-        * EXCEPT (span_team, resource_team, emitted_operation, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code),
-        multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
-        transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}, emitted_operation) AS operation,
-        {{ tokens('raw_input') }} AS input,
-        {{ tokens('raw_output') }} AS output,
-        ifNull({{ tokens('raw_cache_read') }}, 0) AS cache_read,
-        ifNull({{ tokens('raw_cache_write') }}, 0) AS cache_write,
-        ifNull({{ tokens('raw_reasoning') }}, 0) AS reasoning,
-        if(measured BETWEEN 0 AND 1e12, accurateCastOrNull(round(measured * 1000), 'UInt64'), NULL) AS measured_mj,
-        status_code = 2 OR error != '' AS failed,
-        cache_read + cache_write > ifNull(input, 0)
-            {% for rule in exclusive_input %}OR (startsWith(scope, {{ literal(rule.scope_prefix) }}){% if rule.provider %} AND provider = {{ literal(rule.provider) }}{% endif %})
-            {% endfor %}AS exclusive
+        * EXCEPT (inexact),
+        if(no_input, greatest({{ estimates['input'][1] }}, cache_read + cache_write), input + if(exclusive, cache_read + cache_write, 0)) AS input_tokens,
+        if(no_output, greatest({{ estimates['output'][1] }}, reasoning), output + if(output_exclusive, reasoning, 0)) AS output_tokens,
+        if(no_input, 2, exclusive AND (no_read OR no_write)) + 4 * if(no_output, 2, inexact OR (output_exclusive AND no_reasoning))
+            + 32 * no_read + 128 * no_write + 512 * no_reasoning AS states
     FROM
     (
         SELECT
-            * EXCEPT (emitted_provider),
-            if(emitted_provider != '', emitted_provider, transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider
+            *,
+            {{ of_scope('inexact_output') }} AND stream AND chat AS inexact,
+            multiIf(NOT no_read, given_read, no_input, {{ estimates['input'][1] // cached_per_input }},
+                    exclusive, intDiv(input, {{ cached_per_input - 1 }}), intDiv(input - given_write, {{ cached_per_input }})) AS cache_read,
+            if(no_write, 0, given_write) AS cache_write,
+            multiIf(NOT no_reasoning, given_reasoning, no_output, {{ estimates['output'][1] // reasoning_per_output }},
+                    intDiv(output, if(output_exclusive, {{ reasoning_per_output - 1 }}, {{ reasoning_per_output }}))) AS reasoning
         FROM
         (
             SELECT
-                org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope,
-                trace_id, span_id, start_ns, end_ns, status_code,
-                hasAny(fields, {{ genai_numbers }}) AS genai,
-                {{ name('team') }} AS span_team,
-                transform(lower({{ name('provider') }}), {{ literal(providers.keys() | list) }}, {{ literal(providers.values() | list) }}) AS emitted_provider,
-                {{ name('request_model') }} AS request_model,
-                {{ name('response_model') }} AS response_model,
-                lower({{ name('operation') }}) AS emitted_operation,
-                replaceRegexpOne(lower({{ name('host') }}), '^[a-z]+://([^/:]+).*$', '\\1') AS host,
-                {{ name('region') }} AS region,
-                {{ name('service_tier') }} AS service_tier,
-                {{ text('error') }} AS error,
-                {{ text('response_id') }} AS response_id,
-                {{ text('user') }} AS user,
-                {{ text('session') }} AS session,
-                {{ int('input_tokens') }} AS raw_input,
-                {{ int('output_tokens') }} AS raw_output,
-                {{ int('cache_read_tokens') }} AS raw_cache_read,
-                {{ int('cache_write_tokens') }} AS raw_cache_write,
-                {{ int('reasoning_tokens') }} AS raw_reasoning,
-                {{ float('measured_energy') }} AS measured,
-                {{ float('time_to_first') }} AS time_to_first,
-                {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
+                *,
+                infers AND (input_absent OR guessed) AS no_input,
+                chat AND (output_absent OR guessed) AS no_output,
+                chat AND ((no_input AND no_cache_read) OR {{ unreported('cache_read', 'no_cache_read', 'given_read = 0') }}) AS no_read,
+                chat AND ((no_input AND no_cache_write) OR {{ unreported('cache_write', 'no_cache_write', 'given_write = 0') }}) AS no_write,
+                chat AND no_reasoning_count AND (no_output OR {{ unreported('reasoning', '1') }}) AS no_reasoning,
+                if(guessed, 0, given_input) AS input,
+                if(guessed, 0, given_output) AS output,
+                given_read + given_write > input OR {{ of_scope('exclusive_input') }} AS exclusive,
+                {{ of_scope('exclusive_output') }} AS output_exclusive
             FROM
             (
-                SELECT * EXCEPT (found),
-                       arrayMap(c -> toUInt8(intDiv(c, 6553600)), found) AS fields,
-                       arrayMap(c -> toUInt16(bitAnd(c, 65535)), found) AS at
+                SELECT
+                    * EXCEPT (nothing_used, failed, nothing_said),
+                    multiIf(container AND NOT stand_in, 'container', nothing_used AND failed, 'error', nothing_said AND NOT stand_in, 'no_model', '') AS reason,
+                    reason = '' AS billable,
+                    billable AND measured_mj IS NULL AS infers,
+                    infers AND operation != 'embeddings' AS chat,
+                    chat AND {{ unreported('input', '0') }} AS guessed
                 FROM
                 (
-                    SELECT * EXCEPT (keys),
-                           arraySort(arrayFilter(c -> c >= 65536, arrayMap(
-                               (k, s, i, d, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d)), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
-                               keys, texts, ints, doubles, arrayEnumerate(keys)))) AS found
+                    SELECT
+                        * EXCEPT (input_count, output_count, read_count, write_count, reasoning_count),
+                        operation IN {{ literal(containers) }} AS container,
+                        operation = 'invoke_agent' AND {{ of_scope('stand_ins') }} AS stand_in,
+                        input_count IS NULL AS input_absent,
+                        output_count IS NULL AS output_absent,
+                        read_count IS NULL AS no_cache_read,
+                        write_count IS NULL AS no_cache_write,
+                        reasoning_count IS NULL AS no_reasoning_count,
+                        ifNull(input_count, 0) AS given_input,
+                        ifNull(output_count, 0) AS given_output,
+                        ifNull(read_count, 0) AS given_read,
+                        ifNull(write_count, 0) AS given_write,
+                        ifNull(reasoning_count, 0) AS given_reasoning,
+                        input_absent AND output_absent AS nothing_used,
+                        nothing_used AND measured_mj IS NULL AND provider = '' AND request_model = '' AND response_model = '' AS nothing_said
                     FROM
                     (
-                        SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope,
-                               {{ span_columns }}
+                SELECT
+                    * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code, blob),
+                    multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
+                    transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}, emitted_operation) AS operation,
+                    multiIf(emitted_provider != '', emitted_provider, 
+                            {%- if signal == 'log' %}{% for fact in log_events %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
+
+                            {% for bit, fact in facts['stand_ins'] %}{{ known('facts', bit) }}, {{ literal(fact.provider) }}, {% endfor %}
+
+                            transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider,
+                    {{ tokens('raw_input') }} AS input_count,
+                    {{ tokens('raw_output') }} AS output_count,
+                    if(blob = '', NULL, {{ tokens(in_blob('reasoning_tokens')) }}) AS blob_reasoning,
+                    if(raw_cache_read IS NULL AND blob != '', {{ tokens(in_blob('cache_read_tokens')) }}, {{ tokens('raw_cache_read') }}) AS read_count,
+                    if(raw_cache_write IS NULL AND blob != '', {{ tokens(in_blob('cache_write_tokens')) }}, {{ tokens('raw_cache_write') }}) AS write_count,
+                    if(raw_reasoning IS NULL AND blob != '', blob_reasoning, {{ tokens('raw_reasoning') }}) AS reasoning_count,
+                    if(measured BETWEEN 0 AND 1e12, accurateCastOrNull(round(measured * 1000), 'UInt64'), NULL) AS measured_mj,
+                    status_code = 2 OR error != '' AS failed
+                FROM
+                (
+                    SELECT
+                        org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
+                        trace_id, span_id, parent_span_id, trace_state, status_code, end_ns,
+                        {% if signal == 'log' %}
+                        end_ns - least(if({{ int('duration_ms') }} BETWEEN 0 AND 86400000, toUInt64({{ int('duration_ms') }}) * 1000000, 0), end_ns) AS start_ns,
+                        {{ text('event') }} AS event,
+                        {{ text('event_kind') }} AS event_kind,
+                        {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
+                        {% else %}
+                        start_ns,
+                        hasAny(fields, {{ genai_numbers }}) AS genai,
+                        {% endif %}
+                        {{ name('team') }} AS span_team,
+                        transform(lower({{ name('provider') }}), {{ literal(providers.keys() | list) }}, {{ literal(providers.values() | list) }}) AS emitted_provider,
+                        {{ name('request_model') }} AS request_model,
+                        {{ name('response_model') }} AS response_model,
+                        lower({{ name('operation') }}) AS emitted_operation,
+                        replaceRegexpOne(lower({{ name('host') }}), '^[a-z]+://([^/:]+).*$', '\\1') AS host,
+                        {{ name('region') }} AS region,
+                        {{ name('service_tier') }} AS service_tier,
+                        {{ text('error') }} AS error,
+                        {{ text('response_id') }} AS response_id,
+                        {{ text('user') }} AS user,
+                        {{ text('session') }} AS session,
+                        {{ text('usage_blob') }} AS blob,
+                        {{ flag('stream') }} AS stream,
+                        {{ int('input_tokens') }} AS raw_input,
+                        {{ int('output_tokens') }} AS raw_output,
+                        {{ int('cache_read_tokens') }} AS raw_cache_read,
+                        {{ int('cache_write_tokens') }} AS raw_cache_write,
+                        {{ int('reasoning_tokens') }} AS raw_reasoning,
+                        {{ float('measured_energy') }} AS measured,
+                        {{ float('time_to_first') }} AS time_to_first,
+                        {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
+                    FROM
+                    (
+                        SELECT * EXCEPT (found),
+                               arrayMap(c -> toUInt8(intDiv(c, 6553600)), found) AS fields,
+                               arrayMap(c -> toUInt16(bitAnd(c, 65535)), found) AS at
                         FROM
                         (
-                            SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
-                                   toLowCardinality(substringUTF8(scope_spans.scope.name, 1, {{ max_name_length }})) AS scope,
-                                   scope_spans.spans AS spans
+                            SELECT * EXCEPT (keys),
+                                   arraySort(arrayFilter(c -> c >= 65536, arrayMap(
+                                       (k, s, i, d, b, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d) AND NOT b), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
+                                       keys, texts, ints, doubles, bools, arrayEnumerate(keys)))) AS found
                             FROM
                             (
-                                SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
-                                       {{ resource('team') }} AS resource_team,
-                                       {{ resource('service') }} AS service,
-                                       {{ resource('environment') }} AS environment,
-                                       {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
+                                SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
+                                       {{ item_columns }}
                                 FROM
                                 (
-                                    SELECT org_id, project_id, received_ns, key_low, key_high, {{ scope_spans }} AS scopes,
-                                           resource_spans.resource.attributes.key AS resource_keys, {{ resource_texts }} AS resource_texts
-                                    FROM {{ requests }}
-                                    ARRAY JOIN resources AS resource_spans
+                                    SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
+                                           toLowCardinality(substringUTF8(scoped.scope.name, 1, {{ max_name_length }})) AS scope,
+                                           transform(extract(scope, {{ fact_pattern }}), {{ literal(fact_masks.keys() | list) }}, {{ literal(fact_masks.values() | list) }}, 0) AS facts,
+                                           {{ items }} AS items
+                                    FROM
+                                    (
+                                        SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
+                                               {{ resource('team') }} AS resource_team,
+                                               {{ resource('service') }} AS service,
+                                               {{ resource('environment') }} AS environment,
+                                               {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
+                                        FROM
+                                        (
+                                            SELECT org_id, project_id, received_ns, key_low, key_high, {{ scopes }} AS scopes,
+                                                   one.resource.attributes.key AS resource_keys, {{ resource_texts }} AS resource_texts
+                                            FROM {{ requests }}
+                                            ARRAY JOIN resources AS one
+                                        )
+                                    )
+                                    ARRAY JOIN scopes AS scoped
                                 )
+                                ARRAY JOIN items AS item
                             )
-                            ARRAY JOIN scopes AS scope_spans
                         )
-                        ARRAY JOIN spans AS span
                     )
                 )
             )
         )
     )
+    )
+    )
 )
 SETTINGS format_schema = {{ schema }},
          max_insert_threads = 1, max_threads = 1, max_block_size = 65536,
-         input_format_max_block_size_bytes = 8000000,
+         input_format_max_block_size_bytes = 16000000,
          -- planning this statement takes 50 ms instead of 110 without these three
          optimize_and_compare_chain = 0, query_plan_lift_up_array_join = 0, query_plan_merge_expressions = 0

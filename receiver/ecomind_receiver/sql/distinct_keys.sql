@@ -1,6 +1,7 @@
 -- What Python has to resolve: each distinct key of a segment once.
 SELECT resolve_key, any(provider) AS provider, any(request_model) AS request_model,
        any(response_model) AS response_model, any(place) AS place, any(service_tier) AS service_tier,
+       any(usage_quality) AS usage_quality,
        any(toDate(start_time, 'UTC')) AS day, toBool(any(measured)) AS measured
 FROM {{ staging }}
 WHERE outcome = 'stored'

@@ -3,17 +3,18 @@
 {% import 'footprint.sql' as formulas %}
 INSERT INTO calls
     (org_id, project_id, team, service, environment, provider, request_model, response_model, place,
-     operation, service_tier, scope, start_time, duration_us, time_to_first_us, trace_hash, span_id,
+     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_id,
      response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-     output_tokens, reasoning_tokens, measured_energy_mj, usage_quality, counted, reason, sign, coef_id,
+     output_tokens, reasoning_tokens, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, counted, reason,
+     sign, coef_id,
      energy_wh, co2e_g, water_ml, received_at, segment_id, retention_class)
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model, place,
-    operation, service_tier, scope, start_time, duration_us, time_to_first_us, trace_hash, span_number,
+    operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_number,
     response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, measured_energy_mj, usage_quality,
+    output_tokens, reasoning_tokens, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli,
     final_reason = '' AS counted,
-    if(reason = '' AND row IN (SELECT row FROM {{ losers }} WHERE verdict = 'duplicate'), 'duplicate', reason) AS final_reason,
+    if(verdict != '', verdict, reason) AS final_reason,
     1 AS sign, coef_id,
     counted * ({{ formulas.figures['energy_wh'][0] }}) AS energy_wh,
     counted * ({{ formulas.figures['co2e_g_location'][0] }}) AS co2e_g,
@@ -28,9 +29,10 @@ FROM
                greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k
         FROM {{ staging }}
         WHERE outcome = 'stored' AND toYYYYMM(start_time, 'UTC') = {{ month }}
-          AND row NOT IN (SELECT row FROM {{ losers }} WHERE verdict = 'resent')
     ) AS s
+    LEFT ANY JOIN {{ losers }} AS l ON s.row = l.row
     LEFT ANY JOIN {{ keys }} AS k ON s.resolve_key = k.resolve_key
+    WHERE verdict != 'resent'
 )
 SETTINGS insert_deduplication_token = '{{ token }}', insert_deduplicate = 1,
          deduplicate_blocks_in_dependent_materialized_views = 1, async_insert = 0,

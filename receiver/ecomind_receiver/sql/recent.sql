@@ -3,10 +3,10 @@ INSERT INTO recent_spans
     (received_at, segment_id, org_id, project_id, trace_id, span_id, service, scope, model, outcome, reason)
 SELECT s.received_at, {{ segment_id }}, org_id, project_id, s.trace_id, s.span_id, service, scope,
        if(response_model != '', response_model, request_model) AS model,
-       if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'resent'), 'resent', s.outcome) AS verdict,
-       if(row IN (SELECT row FROM {{ losers }} WHERE verdict = 'duplicate'), 'duplicate', s.reason)
+       if(verdict = 'resent', 'resent', s.outcome), if(verdict NOT IN ('', 'resent'), verdict, s.reason)
 FROM {{ staging }} AS s
-WHERE row IN
+LEFT ANY JOIN {{ losers }} AS l ON s.row = l.row
+WHERE s.row IN
 (
     SELECT arrayJoin(groupArrayLast(100)(row)) FROM {{ staging }}
     WHERE length(trace_id) = 16 AND length(span_id) = 8

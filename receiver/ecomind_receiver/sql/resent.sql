@@ -1,4 +1,4 @@
--- Spans of a segment that were sent twice: all but the first are losers.
+-- Spans that were sent twice: all but the first are losers.
 INSERT INTO {{ losers }}
 SELECT row, 'resent' AS verdict
 FROM

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ecomind.note import Note
 from ecomind_processor.footprint import Quantities
 from ecomind_processor.resolution import CallKey
-from ecomind_semconv import dialects
+from ecomind_semconv import dialects, usage
 from ecomind_semconv.units import NS_PER_SECOND, SECONDS_PER_DAY, joules_to_millijoules
 
 TRUST = {
@@ -145,6 +145,6 @@ def _measured_mj(value: object) -> int | None:
 @lru_cache(maxsize=1024)
 def _is_exclusive(scope: str, provider: str) -> bool:
     return any(
-        scope.startswith(rule.scope_prefix) and rule.provider in ("", provider)
-        for rule in dialects.EXCLUSIVE_INPUT
+        scope.startswith(rule.scope) and rule.provider in ("", provider)
+        for rule in usage.EXCLUSIVE_INPUT
     )

@@ -1,0 +1,41 @@
+"""Which spans are calls of their own: the rules, in order, over rows of a segment or a window.
+
+A rule marks losers, the rows that must not count, with the reason; it sees what those before it
+left. Most segments hold nothing that a rule is about, which one look finds out. The same rules run
+in the reconcile job over rows of several segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ecomind_receiver.store import Store, render
+from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
+
+
+class Rule(NamedTuple):
+    """A statement that marks losers, and what must be found for it to have any."""
+
+    template: str
+    needs: str
+
+
+RULES = (
+    Rule("resent.sql", "several"),  # a client sent it again
+    Rule("other_signal.sql", "from_logs"),
+    Rule("twins.sql", "with_id"),
+    Rule("alike.sql", "without_id"),
+    Rule("apart.sql", "without_id"),
+    Rule("stand_ins.sql", "stand_ins"),
+    Rule("retried.sql", "failed"),
+)
+
+
+def mark_losers(store: Store, tables: Mapping[str, str], settled: str = "") -> None:
+    """Fill the table of losers. `settled`: an expression and a comma; it puts first what stays."""
+    found = store.query(render("findings.sql", **tables))[0]
+    values = {"settled": settled, "apart_scopes": USAGE_ON_ITS_OWN_SPAN, **tables}
+    for rule in RULES:
+        if found[rule.needs]:
+            store.command(render(rule.template, **values))

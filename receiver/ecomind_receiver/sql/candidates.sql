@@ -1,0 +1,26 @@
+-- The rows of these suspects that stand, shaped like staging, so that the rules for a segment apply to them: in the order they
+-- were received, and those of an earlier, closed window marked as settled.
+{% import 'keys.sql' as made %}
+INSERT INTO {{ staging }}
+SELECT
+    org_id, project_id, any(calls.service), any(calls.scope), any(calls.signal), any(calls.operation), any(request_model),
+    min(calls.start_time), any(calls.duration_us), trace_hash, span_id, 0, any(calls.response_hash),
+    any(calls.input_tokens), any(calls.cache_read_tokens), any(calls.cache_write_tokens), any(calls.output_tokens),
+    any(calls.reasoning_tokens), any(calls.usage_quality), 'stored', any(calls.reason), segment_id, counted,
+    min(received_at) < {{ from }},
+    cityHash64(cityHash64(org_id), trace_hash, span_id),
+    if(any(calls.response_hash) = 0, 0, cityHash64(cityHash64(org_id), any(calls.response_hash))),
+    row_number() OVER (ORDER BY min(received_at), segment_id, org_id, trace_hash, span_id, counted)
+FROM calls
+WHERE received_at >= {{ to }} - {{ resent_look_back }} AND received_at < {{ to }}
+  AND (cityHash64(org_id, trace_hash, span_id) IN (SELECT key FROM {{ suspects }} WHERE kind = 'span')
+       OR (received_at >= {{ from }} - {{ look_back }}
+           AND ((response_hash != 0 AND counted AND cityHash64(org_id, response_hash) IN (SELECT key FROM {{ suspects }} WHERE kind = 'response'))
+                OR (counted AND {{ made.alike_key() }} IN (SELECT key FROM {{ suspects }} WHERE kind = 'alike'))
+                OR (response_hash = 0 AND {{ made.apart_scope(apart_scopes) }}
+                    AND {{ made.opened_key() }} IN (SELECT key FROM {{ suspects }} WHERE kind = 'opened'))
+                OR cityHash64(org_id, trace_hash) IN (SELECT key FROM {{ suspects }} WHERE kind = 'trace')
+                OR (counted AND cityHash64(org_id, project_id, service) IN (SELECT key FROM {{ suspects }} WHERE kind = 'service')))))
+GROUP BY org_id, project_id, trace_hash, span_id, segment_id, counted
+HAVING sum(sign) > 0
+SETTINGS max_bytes_before_external_group_by = 500000000, prefer_column_name_to_alias = 1

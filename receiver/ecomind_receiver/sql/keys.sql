@@ -1,0 +1,36 @@
+{# Expressions that more than one statement needs, over the columns of staging or of decode's rows. #}
+{# What decides a call's coefficients: catalogue.py resolves each value once. #}
+{% macro resolve_key(request_model='request_model', response_model='response_model', place="if(region != '', region, host)", day='intDiv(start_ns, 86400000000000)', measured='measured_mj IS NOT NULL') -%}
+cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
+           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }})
+{%- endmacro %}
+{# Calls × 1000 that a sampled span stands for: OpenTelemetry's consistent sampling, tracestate `ot=th:…`, threshold of 56
+   bits. One in a million is the least that is believed; anything else stands for itself. #}
+{% set th = "'(?:^|,)\\\\s*ot=(?:[^,]*;)?th:([0-9a-f]{1,14})\\\\s*(?:[;,]|$)'" %}
+{% macro adjusted_milli(state) -%}
+{% set trace_state = "toLowCardinality(" ~ state ~ ")" %}
+if(extract({{ trace_state }}, {{ th }}) = '' OR reinterpretAsUInt64(reverse(unhex(rightPad(extract({{ trace_state }}, {{ th }}), 14, '0')))) > 72057521980398592, 1000,
+   toUInt64(round(1000 / (1 - reinterpretAsUInt64(reverse(unhex(rightPad(extract({{ trace_state }}, {{ th }}), 14, '0')))) / 72057594037927936))))
+{%- endmacro %}
+
+{# What calls of two instrumentations without the provider's id have in common, if they are one call. Without usage they must
+   share a trace too. #}
+{% macro alike_key() -%}
+cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, if(usage_quality = 'estimated', trace_hash, 0))
+{%- endmacro %}
+{# Which of several spans of one call is counted: the one that knows most. #}
+{% macro richness() -%}
+bitShiftLeft(toUInt64(usage_quality = 'reported'), 63) + bitShiftLeft(toUInt64(usage_quality = 'partial'), 62)
+    + bitShiftLeft(toUInt64(cache_read_tokens + cache_write_tokens > 0), 61)
+    + bitShiftLeft(toUInt64(reasoning_tokens > 0), 60)
+    + bitShiftLeft(toUInt64(least(input_tokens, 1073741823)), 30)
+    + least(output_tokens, 1073741823)
+{%- endmacro %}
+
+{# Scopes that report a stream's usage on a span of its own, and what that span shares with the one that opened the stream. #}
+{% macro apart_scope(scopes) -%}
+({% for fact in scopes %}startsWith(scope, '{{ fact.scope }}'){{ ' OR ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+{% macro opened_key() -%}
+cityHash64(org_id, project_id, service, scope, request_model)
+{%- endmacro %}

@@ -1,0 +1,10 @@
+-- A coding CLI can report one call as a span and as a log record. Where a service sends both, the records count.
+INSERT INTO {{ losers }}
+SELECT row, 'other_signal' AS verdict
+FROM {{ staging }}
+WHERE outcome = 'stored' AND reason = '' AND signal = 'span' AND row NOT IN (SELECT row FROM {{ losers }})
+  AND (org_id, project_id, service) IN
+  (
+      SELECT org_id, project_id, service FROM {{ staging }} WHERE outcome = 'stored' AND reason = '' AND signal = 'log'
+  )
+SETTINGS max_threads = 1
