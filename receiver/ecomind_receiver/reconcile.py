@@ -70,8 +70,10 @@ class Reconciler:
         with self._closing:
             self._close_ended(time.time())
             start, end = self._next_start(), int(time.time()) + 1
+            while end % self._window == 0 or self._count("corrections", f"window_end = {_at(end)}"):
+                end += 1  # a window's end names its corrections
             if start is not None:
-                self._correct_window(start, end + (end % self._window == 0))
+                self._correct_window(start, end)
 
     def _close_ended(self, now: float | None) -> int:
         if not self._finished:
@@ -139,8 +141,8 @@ class Reconciler:
 
     def _window_of(self, start: int, end: int) -> dict[str, object]:
         return {
-            "from": f"toDateTime({start}, 'UTC')",
-            "to": f"toDateTime({end}, 'UTC')",
+            "from": _at(start),
+            "to": _at(end),
             "look_back": self._window,
             "resent_look_back": self._resent_look_back,
             "token": f"reconcile-{end}",
@@ -179,3 +181,7 @@ class Reconciler:
     def _count(self, table: str, condition: str) -> int:
         sql = f"SELECT count() AS n FROM {table} WHERE {condition}"
         return int(self._store.query(sql)[0]["n"])
+
+
+def _at(seconds: int) -> str:
+    return f"toDateTime({seconds}, 'UTC')"

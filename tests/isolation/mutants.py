@@ -153,8 +153,14 @@ MUTATIONS = (
     Mutation(
         "outcomes: unfiltered",
         "queries.py",
-        "WHERE {own} AND received_at",
-        "WHERE received_at",
+        "FROM span_outcomes\nWHERE {own} AND",
+        "FROM span_outcomes\nWHERE",
+    ),
+    Mutation(
+        "counted since: unfiltered",
+        "queries.py",
+        "FROM calls AS c\nWHERE {own} AND received_at",
+        "FROM calls AS c\nWHERE received_at",
     ),
     Mutation("sql: conditions before the filter", "queries.py", ' {_BARRIER}"', '"'),
     _unbound("calls"),

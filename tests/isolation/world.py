@@ -95,14 +95,9 @@ class World:
         self._call(self.receiver.drain())
 
     def reconcile(self) -> None:
-        """Close the windows that hold anything; twins and re-sends are cancelled.
-
-        Windows that were closed before are opened again, because a test can't wait for their end.
-        """
-        window = self.settings.reconcile_window_seconds
+        """Twins and re-sends are cancelled; a test can't wait for the end of a window."""
         self.drain()
-        self.receiver.store.command("TRUNCATE TABLE reconciled")
-        self.receiver.reconciler.close_windows((time.time() // window + 2) * window)
+        self.receiver.reconciler.settle()
 
     def keys_changed(self) -> None:
         """What an operator's command does after it changed keys or quotas."""

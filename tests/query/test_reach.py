@@ -18,7 +18,7 @@ from query.rows import NOW, PAPER, Seed
 from ecomind_processor.footprint import Coefficients
 from ecomind_query import cursors
 from ecomind_query.errors import BadParameter, QueryError
-from ecomind_query.queries import SQL_TABLES
+from ecomind_query.queries import SQL_TABLES, Queries
 from ecomind_query.reader import Reader
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import Reach, Tenant
@@ -124,7 +124,7 @@ def test_an_answer_holds_what_is_within_reach_and_nothing_else(
 
 
 @pytest.mark.parametrize("reach", REACHES, ids=spoken)
-def test_numbers_without_names(reader: Reader, filled: Filled, reach: Reach) -> None:
+def test_numbers_without_names(reader: Reader, store: Store, filled: Filled, reach: Reach) -> None:
     """Each owner has two counted calls, of which one in the ragged ten minutes, and three spans."""
     owners = len(within(reach))
     page = reader.overview(reach, 7)
@@ -138,6 +138,8 @@ def test_numbers_without_names(reader: Reader, filled: Filled, reach: Reach) -> 
     assert len(reader.calls(reach).calls) == 3 * owners
     assert sum(reader.received(reach, 50).outcomes_24h.values()) == 3 * owners
     assert len(reader.received(reach, 50).spans) == owners
+    found = Queries(store, reach).counted_since(NOW - timedelta(days=30))
+    assert sum(row["calls"] for row in found if row["counted"]) == 2 * owners
 
 
 @pytest.mark.parametrize("reach", REACHES, ids=spoken)

@@ -91,6 +91,9 @@ def test_a_key_made_beside_a_running_server_opens_it(shell: Shell, tmp_path: Pat
     assert (calls(shell, shop), calls(shell, demo)) == (3, 0)
     assert calls(shell, "") == 0  # without a key it is org_demo
     assert shell("ingest", str(trace), key=shop).returncode == 0
+    assert (calls(shell, shop), calls(shell, demo)) == (3, 0)  # the same spans, sent again
+    trace.write_bytes(protobuf([CHAT] * 3, first_id=100))
+    assert shell("ingest", str(trace), key=shop).returncode == 0
     assert (calls(shell, shop), calls(shell, demo)) == (6, 0)  # the key decides there as well
     reads = shell("keys", "create", "reads", "--org", "org_shop", "--scope", "read").stdout.strip()
     refused = shell("ingest", str(trace), key=reads)
