@@ -164,13 +164,15 @@ def _item_columns(signal: str, encoding: _Encoding) -> str:
             "status_code": "item.status.code",
         }
     else:
-        # A record has no id of its own: the span it names may have many. Its content is its id.
+        # A record has no id of its own: the span it names may have many. Its content is its id;
+        # substring keeps all of its bytes, where toString would cut zeros at the end.
         time = f"if(item.{names['time']} != 0, item.{names['time']}, item.{names['observed']})"
         said = ", ".join(columns.values())
         columns |= {
             "trace_id": f"if(length({opened.format(names['trace_id'])}) = 16,"
-            f" {opened.format(names['trace_id'])}, toString(sipHash128({time}, {said})))",
-            "span_id": f"reinterpretAsString(greatest(sipHash64({time}, {said}), 1))",
+            f" {opened.format(names['trace_id'])}, substring(sipHash128({time}, {said}), 1, 16))",
+            "span_id": "substring(reinterpretAsFixedString("
+            f"greatest(sipHash64({time}, {said}), 1)), 1, 8)",
             "parent_span_id": "''",
             "trace_state": "''",
             "event_name": f"item.{names['event']}",

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ CASES: dict[str, Case] = {
     # One response id is one call; the span that knows most counts.
     "one response id": Case(
         [Span(1, more={ID: "r1"})],
-        [Span(2, scope=B, more={ID: "r1"}), Span(3, more={ID: "r2"})],
+        [Span(2, scope=B, start=0.001, more={ID: "r1"}), Span(3, more={ID: "r2"})],
         {1: "", 2: "duplicate", 3: ""},
         (2, 2400, 690, 0, 0, 0),
     ),
@@ -385,3 +385,17 @@ def test_a_session_of_spans_and_records_counts_once(tmp_path: Path) -> None:
         outcome = asyncio.run(scenario(apart))
         assert outcome.sums == outcome.rollup == (2, 2500, 690, 2000, 400, 0)
         assert {row["signal"] for row in outcome.counted} == {"log"}
+
+
+def test_every_record_is_a_call_whatever_its_bytes(tmp_path: Path) -> None:
+    """Of 4,000 ids made from content some end in a zero byte: 16 of the spans', 16 of the traces'."""
+    event = CASES["Gemini CLI"].first[0]
+    assert isinstance(event, Event)
+
+    async def scenario() -> Outcome:
+        async with running(tmp_path) as receiver:
+            await send(receiver, "org", [replace(event, at=n / 8) for n in range(4000)])
+            await receiver.drain()
+            return outcomes(receiver)["org"]
+
+    assert len(asyncio.run(scenario()).counted) == 4000

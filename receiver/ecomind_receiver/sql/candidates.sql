@@ -1,5 +1,6 @@
--- The rows of these suspects that stand, shaped like staging, so that the rules for a segment apply to them: in the order they
--- were received, and those of an earlier, closed window marked as settled.
+-- The rows of these suspects that stand, shaped like staging, so that the rules for a segment apply to them; those of an
+-- earlier, closed window are marked as settled. Their order is that of the spans' ids, and of receipt only for one span sent
+-- twice: which of two equal spans counts must not hang on how they were split over segments.
 {% import 'keys.sql' as made %}
 INSERT INTO {{ staging }}
 SELECT
@@ -10,7 +11,7 @@ SELECT
     min(received_at) < {{ from }},
     cityHash64(cityHash64(org_id), trace_hash, span_id),
     if(any(calls.response_hash) = 0, 0, cityHash64(cityHash64(org_id), any(calls.response_hash))),
-    row_number() OVER (ORDER BY min(received_at), segment_id, org_id, trace_hash, span_id, counted)
+    row_number() OVER (ORDER BY org_id, trace_hash, span_id, min(received_at), segment_id, counted)
 FROM calls
 WHERE received_at >= {{ to }} - {{ resent_look_back }} AND received_at < {{ to }}
   AND (cityHash64(org_id, trace_hash, span_id) IN (SELECT key FROM {{ suspects }} WHERE kind = 'span')
