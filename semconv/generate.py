@@ -107,7 +107,7 @@ def _grouped(aliases: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     return sorted(groups.items(), key=lambda group: not group[0])
 
 
-def _only_for(fact: usage.ScopeFact | usage.Unreported | usage.Inexact) -> str:
+def _only_for(fact: usage.ScopeFact | usage.Unreported) -> str:
     if isinstance(fact, usage.ScopeFact):
         return f"`{fact.provider}`" if fact.provider else ""
     return "streams" if fact.stream else ""

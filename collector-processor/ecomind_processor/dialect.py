@@ -249,7 +249,7 @@ def _counted(span: _Span, given: Given, *, infers: bool) -> tuple[Quantities, in
     output = n["output"] + n["reasoning"] * exclusive_output
     if lacks["output"]:
         output = max(n["output"], n["reasoning"])
-    inexact = chat and any(span.is_of(f.scope, f.stream) for f in usage.INEXACT_OUTPUT)
+    inexact = chat and span.stream and span.is_one_of(usage.INEXACT_OUTPUT)
     unsure = {
         "input": exclusive and (lacks["cache_read"] or lacks["cache_write"]),
         "output": inexact or (exclusive_output and lacks["reasoning"]),

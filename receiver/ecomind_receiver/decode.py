@@ -67,28 +67,27 @@ class _Encoding(NamedTuple):
     names: Mapping[str, str]
 
 
-_PROTOBUF = _Encoding(
-    {"span": "request", "log": "logs"},
-    {
-        "trace_id": "trace_id", "span_id": "span_id", "parent": "parent_span_id",
-        "state": "trace_state", "start": "start_time_unix_nano", "end": "end_time_unix_nano",
-        "time": "time_unix_nano", "observed": "observed_time_unix_nano", "event": "event_name",
-        "text": "string_value", "int": "int_value", "double": "double_value",
-        "bool": "bool_value", "resource_spans": "resource_spans", "scope_spans": "scope_spans",
-        "resource_logs": "resource_logs", "scope_logs": "scope_logs", "records": "log_records",
-    },
-)  # fmt: skip
+_NAMES = {
+    "trace_id": "trace_id", "span_id": "span_id", "parent": "parent_span_id",
+    "state": "trace_state", "start": "start_time_unix_nano", "end": "end_time_unix_nano",
+    "time": "time_unix_nano", "observed": "observed_time_unix_nano", "event": "event_name",
+    "text": "string_value", "int": "int_value", "double": "double_value",
+    "bool": "bool_value", "resource_spans": "resource_spans", "scope_spans": "scope_spans",
+    "resource_logs": "resource_logs", "scope_logs": "scope_logs", "records": "log_records",
+}  # fmt: skip
+"""What is read of OTLP, under the names of its protobuf files."""
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+_PROTOBUF = _Encoding({"span": "request", "log": "logs"}, _NAMES)
 _JSON = _Encoding(
     {"span": "json", "log": "logs_json"},
-    {
-        "trace_id": "traceId", "span_id": "spanId", "parent": "parentSpanId",
-        "state": "traceState", "start": "startTimeUnixNano", "end": "endTimeUnixNano",
-        "time": "timeUnixNano", "observed": "observedTimeUnixNano", "event": "eventName",
-        "text": "stringValue", "int": "intValue", "double": "doubleValue",
-        "bool": "boolValue", "resource_spans": "resourceSpans", "scope_spans": "scopeSpans",
-        "resource_logs": "resourceLogs", "scope_logs": "scopeLogs", "records": "logRecords",
-    },
-)  # fmt: skip
+    {part: _camel_case(name) for part, name in _NAMES.items()},
+)
 
 
 def _attributes(names: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from ecomind_receiver.answers import Accepted, as_json, as_protobuf
 from ecomind_receiver.authentication import Door, Grant
 from ecomind_receiver.inflating import ENCODINGS, too_large
 from ecomind_receiver.ingest import INTERNAL, JSON, PROTOBUF, Ingest
+from ecomind_receiver.origins import PREFLIGHT, UNKNOWN, Header, for_origin
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.signals import SIGNALS, Signal
 from ecomind_receiver.tenants import Scope as KeyScope
@@ -29,7 +30,6 @@ from ecomind_receiver.tenants import foreign_headers
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 log = logging.getLogger("ecomind.otlp")
 
@@ -38,11 +38,6 @@ _PLACES = ", ".join(f"POST {signal.path}" for signal in SIGNALS)
 _NOT_FOUND = f"Not found. OTLP is taken at {_PLACES}.\n".encode()
 _UNDERSTOOD = ("", "identity", *ENCODINGS)
 _ACCEPT_ENCODING = (b"accept-encoding", ", ".join(ENCODINGS).encode())  # RFC 7694
-_PREFLIGHT = (
-    (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
-    (b"access-control-max-age", b"7200"),
-)
 
 
 class OtlpHttp:
@@ -71,16 +66,16 @@ class OtlpHttp:
 
     async def _preflight(self, origin: str, send: Send) -> None:
         if self._door.knows_origin(origin):
-            await _reply(send, 204, "text/plain", b"", *_PREFLIGHT, *_for_origin(origin))
+            await _reply(send, 204, "text/plain", b"", *PREFLIGHT, *for_origin(origin))
         else:
-            await _reply(send, 403, "text/plain", b"No public key names this origin.\n")
+            await _reply(send, 403, "text/plain", f"{UNKNOWN}\n".encode())
 
     async def _export(
         self, signal: Signal, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
         media_type = _media_type(headers)
         origin = headers.get("origin", "")
-        shared = _for_origin(origin) if self._door.knows_origin(origin) else ()
+        shared = for_origin(origin) if self._door.knows_origin(origin) else ()
         try:
             accepted = await self._accept(signal, headers, receive)
             if accepted is None:
@@ -130,14 +125,6 @@ def _media_type(headers: dict[str, str]) -> str:
 
 def _encoding(headers: dict[str, str]) -> str:
     return headers.get("content-encoding", "").strip().lower()
-
-
-def _for_origin(origin: str) -> tuple[Header, ...]:
-    return (
-        (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-expose-headers", b"retry-after"),
-        (b"vary", b"origin"),
-    )
 
 
 async def _read(headers: dict[str, str], receive: Receive, max_bytes: int) -> bytes | None:

@@ -85,22 +85,17 @@ UNREPORTED = (
 """Seen in captures; anywhere else an absent cache or reasoning count means that there was none."""
 
 
-class Inexact(NamedTuple):
-    """Scopes whose output count is close to the truth but not it."""
-
-    scope: str
-    stream: bool
-
-
-INEXACT_OUTPUT = (Inexact("opentelemetry.instrumentation.anthropic", stream=True),)
-"""OpenLLMetry adds what Anthropic's first event announces to the final count."""
+INEXACT_OUTPUT = (ScopeFact("opentelemetry.instrumentation.anthropic"),)
+"""Where the output of a stream is close to the truth but not it: OpenLLMetry adds what Anthropic's
+first event announces to the final count."""
 
 STAND_INS = (ScopeFact("opentelemetry.instrumentation.genai.openai_agents", "openai"),)
 """Scopes that report agents but not their calls: an `invoke_agent` stands for one call, estimated,
 where its trace holds no call. The provider is the one they call by default."""
 
 USAGE_ON_ITS_OWN_SPAN = (ScopeFact("logfire"),)
-"""Scopes that report a stream's usage on a second span of the same trace, without a response id."""
+"""Scopes that report a stream's usage on a second span, without a response id. The two need not
+share a trace."""
 
 ESTIMATES: dict[str, tuple[int, int, int]] = {
     "input": (75, 1_500, 30_000),

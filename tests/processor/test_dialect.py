@@ -1,11 +1,17 @@
 """Reading one span: each rule worked by hand, and every captured span against what was billed."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import pytest
+from processor.attribute_keys import (
+    AGENTS,
+    BEDROCK,
+    INPUT,
+    NAMED,
+    OUTPUT,
+    READ,
+    REASONING,
+    STREAM,
+    WRITE,
+)
 
 from ecomind_processor.dialect import Reading, bands, read
 from ecomind_processor.footprint import Quantities
@@ -22,13 +28,6 @@ CHAT: dict[str, object] = {
     "openai.response.service_tier": "default",
     "server.address": "api.openai.com",
 }
-NAMED: dict[str, object] = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
-INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
-READ, WRITE = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_write.input_tokens"
-REASONING = "gen_ai.usage.reasoning.output_tokens"
-STREAM = {"gen_ai.request.stream": True}
-BEDROCK = "opentelemetry.instrumentation.bedrock"
-AGENTS = "opentelemetry.instrumentation.genai.openai_agents"
 
 
 def states(**given: int) -> int:
@@ -399,115 +398,3 @@ def test_a_rewritten_id_is_none() -> None:
     assert read("litellm", identified).response_id == "chatcmpl-1"
     anthropic = {"gen_ai.system": "anthropic", "gen_ai.response.id": "chatcmpl-1"}
     assert read("litellm", anthropic).response_id == ""
-
-
-def banded(scope: str, attributes: Mapping[str, object]) -> dict[str, tuple[int, int, int]]:
-    found = read(scope, {**NAMED, **attributes})
-    return bands(found.counts, found.states)
-
-
-def test_the_band_of_a_report_is_a_point() -> None:
-    given = {INPUT: 1250, READ: 1000, WRITE: 200, OUTPUT: 345, REASONING: 128}
-    assert banded("any", given) == {
-        "input": (1250, 1250, 1250),
-        "output": (345, 345, 345),
-        "cache_read": (1000, 1000, 1000),
-        "cache_write": (200, 200, 200),
-        "reasoning": (128, 128, 128),
-    }
-
-
-def test_the_bands_of_nothing() -> None:
-    # 0.99 · 30,000 = 29,700
-    assert banded("any", {}) == {
-        "input": (75, 1500, 30_000),
-        "output": (25, 250, 2500),
-        "cache_read": (0, 375, 29_700),
-        "cache_write": (0, 0, 29_700),
-        "reasoning": (0, 62, 2500),
-    }
-
-
-def test_a_band_is_widened_to_hold_its_mid() -> None:
-    assert banded("any", {READ: 40_000, OUTPUT: 9})["input"] == (75, 40_000, 40_000)
-
-
-def test_the_bands_of_input_without_its_caches() -> None:
-    # 50 of 5,000 are 1 %, the least that is taken to come from no cache; 0.99 · 5,000 = 4,950
-    made = banded(BEDROCK, {"gen_ai.provider.name": "aws.bedrock", INPUT: 50, OUTPUT: 345})
-    assert made["input"] == (50, 66, 5000)
-    assert (made["cache_read"], made["cache_write"]) == ((0, 16, 4950), (0, 0, 4950))
-
-
-def test_what_is_known_of_the_caches_is_below_the_band() -> None:
-    given = {"gen_ai.provider.name": "aws.bedrock", INPUT: 60, WRITE: 200, OUTPUT: 345}
-    # 60 + 200 known; 60 // 3 read; 60 / 0.01
-    assert banded(BEDROCK, given)["input"] == (260, 280, 6000)
-
-
-def test_the_bands_of_inexact_output() -> None:
-    scope = "opentelemetry.instrumentation.anthropic"
-    assert banded(scope, {INPUT: 9, OUTPUT: 300, **STREAM})["output"] == (200, 300, 450)
-
-
-def test_the_bands_of_output_without_its_reasoning() -> None:
-    made = banded("gemini", {"gen_ai.provider.name": "gemini", INPUT: 1200, OUTPUT: 217})
-    assert (made["output"], made["reasoning"]) == ((217, 289, 2170), (0, 72, 2170))
-
-
-# Captures
-
-CAPTURES = Path(__file__).parents[1] / "data" / "captures"
-TRUTH: dict[str, Any] = json.loads((CAPTURES / "TRUTH.json").read_text())
-TWICE = "two instrumentations report each call"
-TAKES_MORE_THAN_A_SPAN = {
-    "genai/messages_basic": TWICE,
-    "genai/messages_stream": TWICE,
-    "genai/messages_tools": TWICE,
-    "logfire/openai_stream": "the usage of a stream is on a span of its own",
-    "openinference/lc_agent": TWICE,
-    "openinference/messages_basic": TWICE,
-    "openinference/messages_stream": TWICE,
-    "openinference/messages_tools": TWICE,
-    "traceloop/messages_basic": TWICE,
-    "traceloop/messages_stream": TWICE,
-    "traceloop/messages_tools": TWICE,
-}
-"""Capture → why reading its spans one by one counts too many: all of these are counted twice."""
-
-
-def value_of(any_value: dict[str, Any]) -> object:
-    """A value of OTLP/JSON; a list, a map and an empty one are None."""
-    kinds = {"stringValue": str, "intValue": int, "doubleValue": float, "boolValue": bool}
-    return next((kinds[kind](v) for kind, v in any_value.items() if kind in kinds), None)
-
-
-def calls_of(name: str) -> list[Reading]:
-    """What reading each span of a capture on its own takes for calls."""
-    raw = json.loads((CAPTURES / f"{name}.traces.json").read_text())
-    readings = [
-        read(
-            scoped.get("scope", {}).get("name", ""),
-            {one["key"]: value_of(one["value"]) for one in span.get("attributes", [])},
-            failed=span.get("status", {}).get("code") == 2,
-        )
-        for resource in raw["resourceSpans"]
-        for scoped in resource["scopeSpans"]
-        for span in scoped["spans"]
-    ]
-    return [reading for reading in readings if reading.genai and not reading.reason]
-
-
-@pytest.mark.parametrize("name", TRUTH)
-def test_a_capture_is_read_right_or_within_its_band(name: str) -> None:
-    calls, truth = calls_of(name), TRUTH[name]
-    if name in TAKES_MORE_THAN_A_SPAN:
-        assert len(calls) == 2 * truth["billed_calls"]
-        return
-    assert len(calls) == truth["billed_calls"]
-    made = [bands(call.counts, call.states) for call in calls]
-    for place, count in enumerate(usage.COUNTS):
-        low, mid, high = (sum(band[count][end] for band in made) for end in range(3))
-        assert low <= truth["truth"][count] <= high, count
-        if all(call.states >> 2 * place & 3 == usage.REPORTED for call in calls):
-            assert mid == truth["truth"][count], count

@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 from support.otlp import CHAT, json_request, protobuf
 from support.receiver import make_settings
+from typer.testing import CliRunner
 
+from ecomind_query import cli
 from ecomind_query.commands import checks, running
+from ecomind_query.shapes import SqlResult
 
 START_SECONDS = 60
 
@@ -270,3 +273,21 @@ def test_doctor_finds_a_busy_port_and_a_bad_key_directory(up: Up, home: Home) ->
     assert done.returncode == 1
     assert set(wrong) == {f"port {port}", "keys"}
     assert "ECOMIND_API_PORT" in wrong[f"port {port}"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "said"),
+    [(["a"], [], "no rows\n"), ([f"c{n}" for n in range(20)], [[7] * 20], "c19")],
+)
+def test_sql_prints_nothing_and_much(
+    monkeypatch: pytest.MonkeyPatch, columns: list[str], rows: Any, said: str
+) -> None:
+    result = SqlResult(columns=columns, rows=rows, truncated=False)
+    monkeypatch.setattr("ecomind_query.commands.sql._ask", lambda *_: result)
+    printed = CliRunner().invoke(cli.app, ["sql", "SELECT 1"]).stdout
+    assert said in printed
+    assert len(printed.splitlines()) in (1, 24)
+
+
+def test_an_empty_key_is_none(tmp_path: Path) -> None:
+    assert make_settings(tmp_path, api_key="").api_key is None

@@ -388,7 +388,7 @@ def test_a_session_of_spans_and_records_counts_once(tmp_path: Path) -> None:
 
 
 def test_every_record_is_a_call_whatever_its_bytes(tmp_path: Path) -> None:
-    """Of 4,000 ids made from content some end in a zero byte: 16 of the spans', 16 of the traces'."""
+    """Of 4,000 ids made from content 16 of the spans' and 16 of the traces' end in a zero byte."""
     event = CASES["Gemini CLI"].first[0]
     assert isinstance(event, Event)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,22 @@ async def receive(receiver: Receiver, ago_hours: float, spans: Sequence[Span]) -
 
 MONTH = 31 * 24 * HOUR
 TWINS_OF_TWO_MONTHS = [Span(1, more={ID: "r1"}), Span(2, start=-MONTH, more={ID: "r2"})]
-OTHER_TWINS = [Span(11, scope=B, more={ID: "r1"}), Span(12, scope=B, start=-MONTH, more={ID: "r2"})]
+OTHER_TWINS = [
+    Span(11, scope=B, start=0.001, more={ID: "r1"}),  # the first to start stands
+    Span(12, scope=B, start=0.001 - MONTH, more={ID: "r2"}),
+]
 ONCE = (2, 2400, 690, 0, 0, 0)
+
+
+@asynccontextmanager
+async def twins_in_two_segments(tmp_path: Path) -> AsyncIterator[Receiver]:
+    """A receiver that has stored them, and whose own reconcile job has stopped."""
+    async with running(tmp_path) as receiver:
+        receiver.reconciler.stop()
+        for spans in (TWINS_OF_TWO_MONTHS, OTHER_TWINS):
+            await send(receiver, "org", spans)
+            await receiver.drain()
+        yield receiver
 
 
 class Stopped(Exception):
@@ -99,12 +113,7 @@ def test_a_reconcile_job_that_stopped_is_made_good_by_the_next(
     later = time.time() + 2000
 
     async def scenario() -> tuple[Outcome, Outcome, int]:
-        async with running(tmp_path) as receiver:
-            receiver.reconciler.stop()
-            await send(receiver, "org", TWINS_OF_TWO_MONTHS)
-            await receiver.drain()
-            await send(receiver, "org", OTHER_TWINS)
-            await receiver.drain()
+        async with twins_in_two_segments(tmp_path) as receiver:
             with pytest.MonkeyPatch.context() as patch, job(receiver) as stopped:
                 how(stopped, receiver, patch)
                 with pytest.raises(Stopped):
@@ -133,12 +142,7 @@ STOPPED_AT = {
 
 def test_a_settling_that_stopped_is_made_good_by_the_next(tmp_path: Path) -> None:
     async def scenario() -> Outcome:
-        async with running(tmp_path) as receiver:
-            receiver.reconciler.stop()
-            await send(receiver, "org", TWINS_OF_TWO_MONTHS)
-            await receiver.drain()
-            await send(receiver, "org", OTHER_TWINS)
-            await receiver.drain()
+        async with twins_in_two_segments(tmp_path) as receiver:
             with pytest.MonkeyPatch.context() as patch, job(receiver) as stopped:
                 after_one_month(stopped, receiver, patch)
                 with pytest.raises(Stopped):

@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,14 +23,12 @@ from support.receiver import make_settings
 from typer.testing import CliRunner
 
 from ecomind_query import cli
-from ecomind_query.commands import running, up
+from ecomind_query.commands import running
 from ecomind_query.commands.access import Access, AccessError
 from ecomind_query.commands.otlp_files import Request
 from ecomind_query.commands.running import Client, Server, ServerError
 from ecomind_query.commands.sinks import HttpSink, Unreachable
-from ecomind_query.shapes import SqlResult
-from ecomind_receiver.http_server import bind
-from ecomind_receiver.settings import Settings, own_address
+from ecomind_receiver.settings import Settings
 from ecomind_receiver.signals import TRACES
 from ecomind_receiver.tls import Files, Tls
 
@@ -359,47 +356,3 @@ def test_settings_show_no_secret() -> None:
     assert {values[name] for name in secrets} == {"set"}
     assert values["ECOMIND_KEY_PEPPER"] == values["ECOMIND_REDIS_URL"] == "not set"
     assert values["ECOMIND_TLS_CERT_FILE"] == ""
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0::0"])
-def test_a_server_on_every_network_is_reached_on_loopback(host: str) -> None:
-    assert own_address(host) == "127.0.0.1"
-    assert own_address("192.0.2.7") == "192.0.2.7"
-
-
-def test_an_empty_key_is_none(tmp_path: Path) -> None:
-    assert make_settings(tmp_path, api_key="").api_key is None
-
-
-def test_up_says_where_this_machine_reaches_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = make_settings(tmp_path, host="0.0.0.0")
-    settings.data_dir.mkdir()
-    receiver: Any = SimpleNamespace(tls=None, http_port=4318, grpc_port=4317, door=None)
-    up._announce(receiver, settings, 8080, as_json=False)
-    written = json.loads((settings.data_dir / "server.json").read_text())
-    assert written["api"] == "http://127.0.0.1:8080"
-    said = capsys.readouterr().err
-    assert "0.0.0.0" not in said
-    assert "On other machines, write the name of this one in place of 127.0.0.1." in said
-
-
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
-def test_a_host_that_is_not_ours_is_named(host: str) -> None:
-    with pytest.raises(OSError, match=f"^{host} is no address of this machine. Set ECOMIND_HOST"):
-        bind(host, 0)
-
-
-@pytest.mark.parametrize(
-    ("columns", "rows", "said"),
-    [(["a"], [], "no rows\n"), ([f"c{n}" for n in range(20)], [[7] * 20], "c19")],
-)
-def test_sql_prints_nothing_and_much(
-    monkeypatch: pytest.MonkeyPatch, columns: list[str], rows: Any, said: str
-) -> None:
-    result = SqlResult(columns=columns, rows=rows, truncated=False)
-    monkeypatch.setattr("ecomind_query.commands.sql._ask", lambda *_: result)
-    printed = CliRunner().invoke(cli.app, ["sql", "SELECT 1"]).stdout
-    assert said in printed
-    assert len(printed.splitlines()) in (1, 24)

@@ -8,16 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from ecomind_query.queries import Queries
 from ecomind_semconv.usage import COUNTS, STATES
+
+
+class Calls(TypedDict):
+    """Calls that count, and records that do not by reason."""
+
+    counted: int
+    not_counted: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Counted:
     """Records by what became of them. Tokens are of counted calls; input includes caches."""
 
-    calls: dict[str, object]  # counted: int, not_counted: reason → int
+    calls: Calls
     tokens: dict[str, int]
     usage_quality: dict[str, int]
     rejected: int  # without usable ids or time, or not readable

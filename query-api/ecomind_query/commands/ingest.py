@@ -137,7 +137,6 @@ def _report(summary: Summary, as_json: bool) -> None:
 
 def _report_counted(found: Counted) -> None:
     not_counted = found.calls["not_counted"]
-    assert isinstance(not_counted, dict)
     print_table(
         ("became of them", "spans"),
         [

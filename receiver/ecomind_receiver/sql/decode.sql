@@ -37,7 +37,7 @@ toInt64OrNull(if(isValidJSON(blob), extract(blob, {{ literal(in_json[field]) }})
 {%- endmacro %}
 {# Whether a fact holds for the scope: facts that name it are bits of `facts`, worked out once per scope. #}
 {% macro of_scope(name) -%}
-({% for bit, fact in facts[name] %}({{ known('facts', bit) }}{% if fact.provider is defined and fact.provider %} AND provider = {{ literal(fact.provider) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %})
+({% for bit, fact in facts[name] %}({{ known('facts', bit) }}{% if fact.provider %} AND provider = {{ literal(fact.provider) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 {% macro known(column, bit) -%} bitAnd({{ column }}, {{ 2 ** bit }}) != 0 {%- endmacro %}
 {# Whether the scope leaves this count out. `absent`: that it is not there; `nothing`: that it is not there or zero. #}
@@ -145,107 +145,107 @@ FROM
                         nothing_used AND measured_mj IS NULL AND provider = '' AND request_model = '' AND response_model = '' AS nothing_said
                     FROM
                     (
-                SELECT
-                    * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code, blob),
-                    multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
-                    transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}, emitted_operation) AS operation,
-                    multiIf(emitted_provider != '', emitted_provider, 
-                            {%- if signal == 'log' %}{% for fact in log_events %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
+                        SELECT
+                            * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code, blob),
+                            multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
+                            transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}, emitted_operation) AS operation,
+                            multiIf(emitted_provider != '', emitted_provider, 
+                                    {%- if signal == 'log' %}{% for fact in log_events %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
 
-                            {% for bit, fact in facts['stand_ins'] %}{{ known('facts', bit) }}, {{ literal(fact.provider) }}, {% endfor %}
+                                    {% for bit, fact in facts['stand_ins'] %}{{ known('facts', bit) }}, {{ literal(fact.provider) }}, {% endfor %}
 
-                            transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider,
-                    {{ tokens('raw_input') }} AS input_count,
-                    {{ tokens('raw_output') }} AS output_count,
-                    if(blob = '', NULL, {{ tokens(in_blob('reasoning_tokens')) }}) AS blob_reasoning,
-                    if(raw_cache_read IS NULL AND blob != '', {{ tokens(in_blob('cache_read_tokens')) }}, {{ tokens('raw_cache_read') }}) AS read_count,
-                    if(raw_cache_write IS NULL AND blob != '', {{ tokens(in_blob('cache_write_tokens')) }}, {{ tokens('raw_cache_write') }}) AS write_count,
-                    if(raw_reasoning IS NULL AND blob != '', blob_reasoning, {{ tokens('raw_reasoning') }}) AS reasoning_count,
-                    if(measured BETWEEN 0 AND 1e12, accurateCastOrNull(round(measured * 1000), 'UInt64'), NULL) AS measured_mj,
-                    status_code = 2 OR error != '' AS failed
-                FROM
-                (
-                    SELECT
-                        org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
-                        trace_id, span_id, parent_span_id, trace_state, status_code, end_ns,
-                        {% if signal == 'log' %}
-                        end_ns - least(if({{ int('duration_ms') }} BETWEEN 0 AND 86400000, toUInt64({{ int('duration_ms') }}) * 1000000, 0), end_ns) AS start_ns,
-                        {{ text('event') }} AS event,
-                        {{ text('event_kind') }} AS event_kind,
-                        {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
-                        {% else %}
-                        start_ns,
-                        hasAny(fields, {{ genai_numbers }}) AS genai,
-                        {% endif %}
-                        {{ name('team') }} AS span_team,
-                        transform(lower({{ name('provider') }}), {{ literal(providers.keys() | list) }}, {{ literal(providers.values() | list) }}) AS emitted_provider,
-                        {{ name('request_model') }} AS request_model,
-                        {{ name('response_model') }} AS response_model,
-                        lower({{ name('operation') }}) AS emitted_operation,
-                        replaceRegexpOne(lower({{ name('host') }}), '^[a-z]+://([^/:]+).*$', '\\1') AS host,
-                        {{ name('region') }} AS region,
-                        {{ name('service_tier') }} AS service_tier,
-                        {{ text('error') }} AS error,
-                        {{ text('response_id') }} AS response_id,
-                        {{ text('user') }} AS user,
-                        {{ text('session') }} AS session,
-                        {{ text('usage_blob') }} AS blob,
-                        {{ flag('stream') }} AS stream,
-                        {{ int('input_tokens') }} AS raw_input,
-                        {{ int('output_tokens') }} AS raw_output,
-                        {{ int('cache_read_tokens') }} AS raw_cache_read,
-                        {{ int('cache_write_tokens') }} AS raw_cache_write,
-                        {{ int('reasoning_tokens') }} AS raw_reasoning,
-                        {{ float('measured_energy') }} AS measured,
-                        {{ float('time_to_first') }} AS time_to_first,
-                        {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
-                    FROM
-                    (
-                        SELECT * EXCEPT (found),
-                               arrayMap(c -> toUInt8(intDiv(c, 6553600)), found) AS fields,
-                               arrayMap(c -> toUInt16(bitAnd(c, 65535)), found) AS at
+                                    transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider,
+                            {{ tokens('raw_input') }} AS input_count,
+                            {{ tokens('raw_output') }} AS output_count,
+                            if(blob = '', NULL, {{ tokens(in_blob('reasoning_tokens')) }}) AS blob_reasoning,
+                            if(raw_cache_read IS NULL AND blob != '', {{ tokens(in_blob('cache_read_tokens')) }}, {{ tokens('raw_cache_read') }}) AS read_count,
+                            if(raw_cache_write IS NULL AND blob != '', {{ tokens(in_blob('cache_write_tokens')) }}, {{ tokens('raw_cache_write') }}) AS write_count,
+                            if(raw_reasoning IS NULL AND blob != '', blob_reasoning, {{ tokens('raw_reasoning') }}) AS reasoning_count,
+                            if(measured BETWEEN 0 AND 1e12, accurateCastOrNull(round(measured * 1000), 'UInt64'), NULL) AS measured_mj,
+                            status_code = 2 OR error != '' AS failed
                         FROM
                         (
-                            SELECT * EXCEPT (keys),
-                                   arraySort(arrayFilter(c -> c >= 65536, arrayMap(
-                                       (k, s, i, d, b, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d) AND NOT b), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
-                                       keys, texts, ints, doubles, bools, arrayEnumerate(keys)))) AS found
+                            SELECT
+                                org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
+                                trace_id, span_id, parent_span_id, trace_state, status_code, end_ns,
+                                {% if signal == 'log' %}
+                                end_ns - least(if({{ int('duration_ms') }} BETWEEN 0 AND 86400000, toUInt64({{ int('duration_ms') }}) * 1000000, 0), end_ns) AS start_ns,
+                                {{ text('event') }} AS event,
+                                {{ text('event_kind') }} AS event_kind,
+                                {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
+                                {% else %}
+                                start_ns,
+                                hasAny(fields, {{ genai_numbers }}) AS genai,
+                                {% endif %}
+                                {{ name('team') }} AS span_team,
+                                transform(lower({{ name('provider') }}), {{ literal(providers.keys() | list) }}, {{ literal(providers.values() | list) }}) AS emitted_provider,
+                                {{ name('request_model') }} AS request_model,
+                                {{ name('response_model') }} AS response_model,
+                                lower({{ name('operation') }}) AS emitted_operation,
+                                replaceRegexpOne(lower({{ name('host') }}), '^[a-z]+://([^/:]+).*$', '\\1') AS host,
+                                {{ name('region') }} AS region,
+                                {{ name('service_tier') }} AS service_tier,
+                                {{ text('error') }} AS error,
+                                {{ text('response_id') }} AS response_id,
+                                {{ text('user') }} AS user,
+                                {{ text('session') }} AS session,
+                                {{ text('usage_blob') }} AS blob,
+                                {{ flag('stream') }} AS stream,
+                                {{ int('input_tokens') }} AS raw_input,
+                                {{ int('output_tokens') }} AS raw_output,
+                                {{ int('cache_read_tokens') }} AS raw_cache_read,
+                                {{ int('cache_write_tokens') }} AS raw_cache_write,
+                                {{ int('reasoning_tokens') }} AS raw_reasoning,
+                                {{ float('measured_energy') }} AS measured,
+                                {{ float('time_to_first') }} AS time_to_first,
+                                {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
                             FROM
                             (
-                                SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
-                                       {{ item_columns }}
+                                SELECT * EXCEPT (found),
+                                       arrayMap(c -> toUInt8(intDiv(c, 6553600)), found) AS fields,
+                                       arrayMap(c -> toUInt16(bitAnd(c, 65535)), found) AS at
                                 FROM
                                 (
-                                    SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
-                                           toLowCardinality(substringUTF8(scoped.scope.name, 1, {{ max_name_length }})) AS scope,
-                                           transform(extract(scope, {{ fact_pattern }}), {{ literal(fact_masks.keys() | list) }}, {{ literal(fact_masks.values() | list) }}, 0) AS facts,
-                                           {{ items }} AS items
+                                    SELECT * EXCEPT (keys),
+                                           arraySort(arrayFilter(c -> c >= 65536, arrayMap(
+                                               (k, s, i, d, b, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d) AND NOT b), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
+                                               keys, texts, ints, doubles, bools, arrayEnumerate(keys)))) AS found
                                     FROM
                                     (
-                                        SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
-                                               {{ resource('team') }} AS resource_team,
-                                               {{ resource('service') }} AS service,
-                                               {{ resource('environment') }} AS environment,
-                                               {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
+                                        SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
+                                               {{ item_columns }}
                                         FROM
                                         (
-                                            SELECT org_id, project_id, received_ns, key_low, key_high, {{ scopes }} AS scopes,
-                                                   one.resource.attributes.key AS resource_keys, {{ resource_texts }} AS resource_texts
-                                            FROM {{ requests }}
-                                            ARRAY JOIN resources AS one
+                                            SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
+                                                   toLowCardinality(substringUTF8(scoped.scope.name, 1, {{ max_name_length }})) AS scope,
+                                                   transform(extract(scope, {{ fact_pattern }}), {{ literal(fact_masks.keys() | list) }}, {{ literal(fact_masks.values() | list) }}, 0) AS facts,
+                                                   {{ items }} AS items
+                                            FROM
+                                            (
+                                                SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
+                                                       {{ resource('team') }} AS resource_team,
+                                                       {{ resource('service') }} AS service,
+                                                       {{ resource('environment') }} AS environment,
+                                                       {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
+                                                FROM
+                                                (
+                                                    SELECT org_id, project_id, received_ns, key_low, key_high, {{ scopes }} AS scopes,
+                                                           one.resource.attributes.key AS resource_keys, {{ resource_texts }} AS resource_texts
+                                                    FROM {{ requests }}
+                                                    ARRAY JOIN resources AS one
+                                                )
+                                            )
+                                            ARRAY JOIN scopes AS scoped
                                         )
+                                        ARRAY JOIN items AS item
                                     )
-                                    ARRAY JOIN scopes AS scoped
                                 )
-                                ARRAY JOIN items AS item
                             )
                         )
                     )
                 )
             )
         )
-    )
-    )
     )
 )
 SETTINGS format_schema = {{ schema }},

@@ -8,9 +8,9 @@ cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ 
    bits. One in a million is the least that is believed; anything else stands for itself. #}
 {% set th = "'(?:^|,)\\\\s*ot=(?:[^,]*;)?th:([0-9a-f]{1,14})\\\\s*(?:[;,]|$)'" %}
 {% macro adjusted_milli(state) -%}
-{% set trace_state = "toLowCardinality(" ~ state ~ ")" %}
-if(extract({{ trace_state }}, {{ th }}) = '' OR reinterpretAsUInt64(reverse(unhex(rightPad(extract({{ trace_state }}, {{ th }}), 14, '0')))) > 72057521980398592, 1000,
-   toUInt64(round(1000 / (1 - reinterpretAsUInt64(reverse(unhex(rightPad(extract({{ trace_state }}, {{ th }}), 14, '0')))) / 72057594037927936))))
+{% set digits = "extract(toLowCardinality(" ~ state ~ "), " ~ th ~ ")" %}
+{% set threshold = "reinterpretAsUInt64(reverse(unhex(rightPad(" ~ digits ~ ", 14, '0'))))" %}
+if({{ digits }} = '' OR {{ threshold }} > 72057521980398592, 1000, toUInt64(round(1000 / (1 - {{ threshold }} / 72057594037927936))))
 {%- endmacro %}
 
 {# What calls of two instrumentations without the provider's id have in common, if they are one call. Without usage they must
