@@ -45,11 +45,15 @@ class Frame(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Whose a spooled record is, and how many spans or log records it holds."""
+    """Whose a spooled record is, and how many spans or log records it holds.
+
+    Some may have been refused, in a partial success; the others are acknowledged.
+    """
 
     org_id: str
     project_id: str
     spans: int
+    refused: int = 0
 
 
 class _JsonSpan(msgspec.Struct, rename="camel"):
@@ -60,11 +64,10 @@ class _JsonSpan(msgspec.Struct, rename="camel"):
 def count_protobuf(body: bytes, signal: Signal = TRACES) -> Frame:
     """What a protobuf request holds. Raises FrameError."""
     try:
-        groups = _groups(messages.Request.FromString(body))
-        rejected = sum(map(_bad_spans, groups)) if signal is TRACES else 0
+        frame = _frame(messages.Request.FromString(body), signal)
     except DecodeError as error:
         raise FrameError(f"The body is not a protobuf {signal.request}.") from error
-    return _plausible(Frame(sum(map(len, groups)), rejected), body, signal)
+    return _plausible(frame, body, signal)
 
 
 def count_json(body: bytes, signal: Signal = TRACES) -> Frame:
@@ -85,14 +88,15 @@ def read_record(envelope: bytes) -> Record:
     """Whose an envelope (without its length) is; one that can't be parsed counts as one span."""
     try:
         parsed = messages.Envelope.FromString(envelope)
-        items = sum(map(len, (*_groups(parsed.traces), *_groups(parsed.logs))))
+        frames = [_frame(parsed.traces, TRACES), _frame(parsed.logs, LOGS)]
         if parsed.traces_json:
-            items += count_json(parsed.traces_json).items
+            frames.append(count_json(parsed.traces_json))
         if parsed.logs_json:
-            items += count_json(parsed.logs_json, LOGS).items
+            frames.append(count_json(parsed.logs_json, LOGS))
     except (DecodeError, FrameError):
         return Record("", "", 1)
-    return Record(parsed.org, parsed.project, items)
+    spans, refused = (sum(counts) for counts in zip(*frames, strict=True))
+    return Record(parsed.org, parsed.project, spans, refused)
 
 
 def _plausible(frame: Frame, body: bytes, signal: Signal) -> Frame:
@@ -105,8 +109,11 @@ def _plausible(frame: Frame, body: bytes, signal: Signal) -> Frame:
     return frame
 
 
-def _groups(request: Any) -> list[Any]:
-    return [scope.items for resource in request.resources for scope in resource.scopes]
+def _frame(request: Any, signal: Signal) -> Frame:
+    """Raises DecodeError."""
+    groups = [scope.items for resource in request.resources for scope in resource.scopes]
+    rejected = sum(map(_bad_spans, groups)) if signal is TRACES else 0
+    return Frame(sum(map(len, groups)), rejected)
 
 
 def _bad_spans(spans: Any) -> int:

@@ -171,14 +171,8 @@ class Pipeline:
         records = self._records(job)
         poison = set(job.plan.poison)
         self._memory.replace(r for i, r in enumerate(records) if i not in poison)
-        received_at = _written_at(job)
         job.quarantined = [
-            {
-                **read_record(segment.without_length(records[i]))._asdict(),
-                "outcome": "quarantined",
-                "received_at": received_at,
-            }
-            for i in job.plan.poison
+            row for i in job.plan.poison for row in _outcomes_of(records[i], _written_at(job))
         ]
 
     def _records(self, job: Job) -> list[bytes]:
@@ -285,10 +279,10 @@ class Pipeline:
         """
         missing: Counter[tuple[str, str]] = Counter()
         for record in self._records(job):
-            org_id, project_id, items = read_record(segment.without_length(record))
-            missing[org_id, project_id] += items
-        for found in job.outcomes:
-            missing[found["org_id"], found["project_id"]] -= found["spans"]
+            found = read_record(segment.without_length(record))
+            missing[found.org_id, found.project_id] += found.spans
+        for told in job.outcomes:
+            missing[told["org_id"], told["project_id"]] -= told["spans"]
         row = {"outcome": "unread", "segment_id": job.segment_id, "received_at": _written_at(job)}
         return [
             {"org_id": org_id, "project_id": project_id, "spans": items, **row}
@@ -309,6 +303,14 @@ class Pipeline:
     def _empty_tables(self) -> None:
         for table in self._tables.values():
             self._store.command(f"TRUNCATE TABLE {table}")
+
+
+def _outcomes_of(poison: bytes, received_at: datetime) -> list[dict[str, Any]]:
+    """What became of a record's spans: refused before the ack, or quarantined with it."""
+    record = read_record(segment.without_length(poison))
+    counts = {"quarantined": record.spans - record.refused, "bad_id": record.refused}
+    whose = {"org_id": record.org_id, "project_id": record.project_id, "received_at": received_at}
+    return [{**whose, "outcome": name, "spans": n} for name, n in counts.items() if n]
 
 
 def _written_at(job: Job) -> datetime:

@@ -102,17 +102,19 @@ def test_millions_of_empty_items_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "items"),
+    ("kind", "body", "items", "refused"),
     [
-        (Kind.TRACES, traces((ID, SPAN_ID), (b"", b"")), 2),
-        (Kind.TRACES_JSON, json_request([CHAT] * 3), 3),
-        (Kind.LOGS, b"\x0a\x04\x12\x02\x12\x00", 1),
-        (Kind.LOGS_JSON, b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{}]}]}]}', 2),
+        (Kind.TRACES, traces((ID, SPAN_ID), (b"", b"")), 2, 1),
+        (Kind.TRACES_JSON, json_request([CHAT] * 3), 3, 0),
+        (Kind.LOGS, b"\x0a\x04\x12\x02\x12\x00", 1, 0),
+        (Kind.LOGS_JSON, b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{}]}]}]}', 2, 0),
     ],
 )
-def test_a_record_of_any_kind_says_whose_it_is(kind: Kind, body: bytes, items: int) -> None:
+def test_a_record_of_any_kind_says_whose_it_is(
+    kind: Kind, body: bytes, items: int, refused: int
+) -> None:
     record = envelope(Tenant("acme", "web"), 1, (2, 3), body, kind)
-    assert read_record(b"".join(record[1:])) == Record("acme", "web", items)
+    assert read_record(b"".join(record[1:])) == Record("acme", "web", items, refused)
 
 
 def test_snake_case_becomes_camel_case_and_texts_stay() -> None:

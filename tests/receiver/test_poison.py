@@ -57,6 +57,20 @@ def test_json_that_only_the_engine_refuses_is_quarantined(running: Running) -> N
     assert asyncio.run(scenario()) == (1, {"quarantined": 1})
 
 
+def test_what_was_refused_before_the_ack_is_not_quarantined_too(running: Running) -> None:
+    """Of three spans one has no id: two were acknowledged, and two are in quarantine."""
+    body = json_request([CHAT] * 3, first_id=1).replace(b'"300"', b"1e400")
+    body = body.replace(b"0000000000000002", b"0000000000000000")
+
+    async def scenario() -> tuple[int, dict[str, int]]:
+        async with running() as receiver:
+            answer = await receiver.accept(LOCAL, body, JSON)
+            await receiver.drain()
+            return answer.rejected, receiver.status().dropped_spans
+
+    assert asyncio.run(scenario()) == (1, {"quarantined": 2, "bad_id": 1})
+
+
 def test_poison_is_found_without_decoding_it_again_and_again(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
