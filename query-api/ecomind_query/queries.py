@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
 from ecomind_query.errors import BadParameter
 from ecomind_query.periods import Period
+from ecomind_receiver.counting import VERSION
 from ecomind_receiver.tenants import Reach
 
 OWN_ORG = "org_id = {org:String}"
@@ -120,8 +121,8 @@ CALLS = f"""
 SELECT {_CALL_COLUMNS}
 FROM calls
 WHERE {{own}} AND sign = 1
-  AND (trace_hash, span_id, segment_id, counted) NOT IN (
-      SELECT trace_hash, span_id, segment_id, counted
+  AND (trace_hash, span_id, segment_id, counted, {VERSION}) NOT IN (
+      SELECT trace_hash, span_id, segment_id, counted, {VERSION}
       FROM calls WHERE {{own}} AND sign = -1 {{filters}})
   {{filters}}
 ORDER BY start_time DESC, trace_hash DESC, span_id DESC, segment_id DESC

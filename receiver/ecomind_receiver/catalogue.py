@@ -7,7 +7,9 @@ import threading
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
 from ecomind_processor.resolution import CallKey, resolve
-from ecomind_receiver.store import Store
+from ecomind_receiver.store import Store, render
+
+COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
 
 
 class Catalogue:
@@ -29,6 +31,20 @@ class Catalogue:
                 self._resolved.clear()
             found = self._resolved[key] = resolve(key, self._factors)
         return found
+
+    def resolve_keys(self, staging: str, known: dict[int, Coefficients]) -> None:
+        """Add to `known` each distinct key of a staging table that it lacks."""
+        for found in self._store.query(render("distinct_keys.sql", staging=staging)):
+            number = found.pop("resolve_key")
+            if number not in known:
+                known[number] = self.coefficients(CallKey(**found))
+
+    def fill(self, keys: str, known: dict[int, Coefficients]) -> None:
+        """Put coefficients where statements look for them, made durable before they are used."""
+        self.store({c.coef_id: c for c in known.values()})
+        rows = [[key, c.coef_id, *row(c, COEFFICIENT_NUMBERS)] for key, c in known.items()]
+        if rows:
+            self._store.insert(keys, ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS], rows)
 
     def store(self, used: dict[int, Coefficients]) -> None:
         """Put those that are new into the table, so that every `coef_id` can be looked up."""

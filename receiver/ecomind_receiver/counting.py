@@ -2,7 +2,7 @@
 
 A rule marks losers, the rows that must not count, with the reason; it sees what those before it
 left. Most segments hold nothing that a rule is about, which one look finds out. The same rules run
-in the reconcile job over rows of several segments.
+in the reconcile job over rows of several segments, and so does what a call learns from its parent.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from ecomind_receiver.store import Store, render
 from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
+
+VERSION = "usage_states, request_model, response_model"
+"""Columns that tell a call's row from the one that replaced it, where it was lent something."""
 
 
 class Rule(NamedTuple):
@@ -39,3 +42,14 @@ def mark_losers(store: Store, tables: Mapping[str, str], settled: str = "") -> N
     for rule in RULES:
         if found[rule.needs]:
             store.command(render(rule.template, **values))
+
+
+def lend(store: Store, tables: Mapping[str, str]) -> bool:
+    """Give calls what only the span above them knows; whether any lacked it.
+
+    If so, the table `changed` holds all rows of staging as they now are.
+    """
+    lendable = bool(store.query(render("lendable.sql", **tables))[0]["n"])
+    if lendable:
+        store.command(render("lent.sql", **tables))
+    return lendable

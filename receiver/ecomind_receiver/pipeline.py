@@ -19,12 +19,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from ecomind_processor.footprint import COEFFICIENT_NAMES
-from ecomind_processor.resolution import CallKey
 from ecomind_receiver import plan, quarantine, segment
 from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
-from ecomind_receiver.catalogue import Catalogue, row
-from ecomind_receiver.counting import mark_losers
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, Catalogue
+from ecomind_receiver.counting import lend, mark_losers
 from ecomind_receiver.decode import decode_sql, probe_sql
 from ecomind_receiver.frame import read_record
 from ecomind_receiver.settings import Settings
@@ -33,12 +31,6 @@ from ecomind_receiver.store import Store, StoreError, describe, render
 
 log = logging.getLogger("ecomind.loader")
 
-COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
-NAMELESS = (
-    "outcome = 'stored' AND reason = '' AND request_model = '' AND response_model = ''"
-    " AND usage_quality IN ('reported', 'partial')"
-)
-"""A call that says what it used and not of which model."""
 _OUTCOME_COLUMNS = ["received_at", "segment_id", "org_id", "project_id", "outcome", "spans"]
 _TABLES = ("staging", "changed", "losers", "keys", "caps")
 _EMPTY_RECORD = b"\x00"
@@ -181,10 +173,8 @@ class Pipeline:
         return list(segment.split_envelopes(chunks))
 
     def _lend(self, job: Job) -> None:
-        """Give calls what only the span above them knows, where there is such a call."""
-        lendable = render("lendable.sql", nameless=NAMELESS, **self._tables)
-        if self._store.query(lendable)[0]["n"]:
-            self._store.command(render("lent.sql", nameless=NAMELESS, **self._tables))
+        """Give calls what only the span above them knows."""
+        if lend(self._store, self._tables):
             self._exchange()
 
     def _exchange(self) -> None:
@@ -211,19 +201,9 @@ class Pipeline:
     def _resolve(self, job: Job) -> None:
         """Coefficients of each distinct key, made durable before they are used."""
         known = job.plan.coefficients
-        for found in self._store.query(render("distinct_keys.sql", **self._tables)):
-            number = found.pop("resolve_key")
-            if number not in known:
-                known[number] = self._catalogue.coefficients(CallKey(**found))
+        self._catalogue.resolve_keys(self._tables["staging"], known)
         plan.write(job.path, job.plan)
-        if known:
-            used = {c.coef_id: c for c in known.values()}
-            self._catalogue.store(used)
-            self._store.insert(
-                self._tables["keys"],
-                ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS],
-                [[key, c.coef_id, *row(c, COEFFICIENT_NUMBERS)] for key, c in known.items()],
-            )
+        self._catalogue.fill(self._tables["keys"], known)
 
     def _mark_losers(self, job: Job) -> None:
         """Rows that are not calls of their own, by the rules of `counting.py`."""

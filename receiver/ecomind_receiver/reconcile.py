@@ -13,7 +13,9 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from ecomind_receiver.counting import mark_losers
+from ecomind_processor.footprint import Coefficients
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, Catalogue
+from ecomind_receiver.counting import VERSION, lend, mark_losers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store, describe, render
@@ -27,20 +29,30 @@ _ROWS_PER_BUCKET = 4_000_000
 TABLES = {
     "suspects": "reconcile_suspects",
     "staging": "reconcile_candidates",
+    "changed": "reconcile_changed",
     "losers": "reconcile_losers",
+    "keys": "reconcile_keys",
 }
+LENT = (
+    "provider", "request_model", "response_model", "reasoning_tokens", "usage_states",
+    "usage_quality",
+)  # fmt: skip
+"""Columns that a call may have from the span above it."""
 
 
 class Reconciler:
     """One thread that closes windows as they end."""
 
-    def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, spool: Spool, catalogue: Catalogue
+    ) -> None:
         self.corrections = 0
         self.error = ""
         self.until: datetime | None = None
         self._window = settings.reconcile_window_seconds
         self._resent_look_back = max(settings.resent_look_back_hours * 3600, self._window)
         self._store = store
+        self._catalogue = catalogue
         self._columns = [row["name"] for row in store.query("DESCRIBE TABLE calls")]
         self._spool = spool
         self._closing = threading.Lock()
@@ -147,12 +159,15 @@ class Reconciler:
             "resent_look_back": self._resent_look_back,
             "token": f"reconcile-{end}",
             "columns": self._columns,
+            "lent": LENT,
+            "version": VERSION,
             "apart_scopes": USAGE_ON_ITS_OWN_SPAN,
             **TABLES,
         }
 
     def _decide(self, window: dict[str, object]) -> None:
-        for statement in render("reconcile_tables.sql", **TABLES).split(";"):
+        tables = render("reconcile_tables.sql", coefficient_numbers=COEFFICIENT_NUMBERS, **TABLES)
+        for statement in tables.split(";"):
             self._store.command(statement)
         try:
             rows = self._count(
@@ -165,10 +180,19 @@ class Reconciler:
                 )
             self._store.command(render("candidates.sql", **window))
             mark_losers(self._store, TABLES, "settled DESC,")
+            self._lend()
             self._store.command(render("corrections.sql", **window))
         finally:
             for table in TABLES.values():
                 self._store.command(f"DROP TABLE IF EXISTS {table}")
+
+    def _lend(self) -> None:
+        """Mark calls that lack what a span stored apart from them knows, to be replaced."""
+        if lend(self._store, TABLES):
+            known: dict[int, Coefficients] = {}
+            self._catalogue.resolve_keys(TABLES["changed"], known)
+            self._catalogue.fill(TABLES["keys"], known)
+            self._store.command(render("lent_apart.sql", **TABLES))
 
     def _correct(self, window: dict[str, object]) -> None:
         months = self._store.query(

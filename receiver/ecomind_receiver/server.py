@@ -123,7 +123,7 @@ class Receiver:
         self._loader = Loader(settings, self.store, self.spool, secrets.spool, catalogue)
         on_close(asyncio.to_thread, self._loader.stop)
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
-        self.reconciler = Reconciler(settings, self.store, self.spool)
+        self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
         on_close(asyncio.to_thread, self.reconciler.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
         on_close(asyncio.to_thread, self._ingest.close)

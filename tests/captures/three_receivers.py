@@ -132,7 +132,7 @@ class ThreeReceivers:
         as_one = cast(Spool, self._spools)
         catalogue = Catalogue(self._store, FactorSet.load(), settings.resolver_cache_entries)
         self._loader = Loader(settings, self._store, as_one, secrets.spool, catalogue)
-        self._reconciler = Reconciler(settings, self._store, as_one)
+        self._reconciler = Reconciler(settings, self._store, as_one, catalogue)
         limit, door = settings.request_max_bytes, NamedByHeader()
         self._ingests = [Ingest(front, secrets, LocalLimits(), limit) for front in fronts]
         self._servers = [HttpServer(OtlpHttp(one, door), settings.host, 0) for one in self._ingests]

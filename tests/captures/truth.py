@@ -110,13 +110,12 @@ def score(mode: str, truth: Mapping[str, Truth], counted: Mapping[str, Counted])
     )
 
 
-def demand(result: Score, report: Callable[[str], None], *, limited: bool = True) -> None:
+def demand(result: Score, report: Callable[[str], None]) -> None:
     """Report the score; all must be right, and few flagged."""
     report(str(result))
     assert result.wrong == {}
-    if limited:
-        assert result.flagged <= MAX_FLAGGED
-        assert result.flagged_output <= MAX_FLAGGED_OUTPUT
+    assert result.flagged <= MAX_FLAGGED
+    assert result.flagged_output <= MAX_FLAGGED_OUTPUT
 
 
 def wrong(truth: Truth, counted: Counted) -> str:

@@ -13,6 +13,7 @@ import pytest
 from support.outcomes import Outcome, outcomes, running
 from support.spans import NS, B, Span, bodies, send
 
+from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.server import Receiver
@@ -160,7 +161,8 @@ def test_a_settling_that_stopped_is_made_good_by_the_next(tmp_path: Path) -> Non
 @contextmanager
 def job(receiver: Receiver) -> Iterator[Reconciler]:
     """A reconcile job of its own, as a process that was started again has one."""
-    made = Reconciler(receiver.settings, receiver.store, receiver.spool)
+    catalogue = Catalogue(receiver.store, receiver.factors, 1000)
+    made = Reconciler(receiver.settings, receiver.store, receiver.spool, catalogue)
     try:
         yield made
     finally:

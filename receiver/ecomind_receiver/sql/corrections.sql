@@ -1,24 +1,43 @@
 -- What has to be added to `calls` for one window: of a loser an exact copy with sign −1 and, unless it was sent again, a row that
--- is kept but not counted. Written down whole, under the window's token, before any of it is done.
+-- is kept but not counted; of a call that was lent something, the row as it now is. Written down whole, under the window's
+-- token, before any of it is done.
+{% import 'footprint.sql' as formulas %}
 INSERT INTO corrections (window_end, {{ columns | join(', ') }})
-WITH losing AS
-(
-    SELECT c.*, l.verdict AS verdict
-    FROM calls AS c
-    INNER JOIN
+WITH
+    losing AS
     (
-        SELECT org_id, trace_hash, span_number AS span_id, segment_id, counted, verdict
-        FROM {{ losers }} AS l INNER JOIN {{ staging }} AS s ON l.row = s.row
-    ) AS l USING (org_id, trace_hash, span_id, segment_id, counted)
-    WHERE c.received_at >= {{ to }} - {{ resent_look_back }} AND c.received_at < {{ to }} AND c.sign = 1
-    LIMIT 1 BY org_id, trace_hash, span_id, segment_id, counted
-)
+        SELECT c.*, l.verdict AS verdict, l.row AS row
+        FROM calls AS c
+        INNER JOIN
+        (
+            SELECT org_id, trace_hash, span_number AS span_id, segment_id, counted, {{ version }}, verdict, row
+            FROM {{ losers }} AS l INNER JOIN {{ staging }} AS s USING (row)
+        ) AS l USING (org_id, trace_hash, span_id, segment_id, counted, {{ version }})
+        WHERE c.received_at >= {{ to }} - {{ resent_look_back }} AND c.received_at < {{ to }} AND c.sign = 1
+        LIMIT 1 BY org_id, trace_hash, span_id, segment_id, counted, {{ version }}
+    ),
+    lent AS
+    (
+        SELECT * EXCEPT ({{ lent | join(', ') }}, coef_id), {% for column in lent %}new.{{ column }} AS {{ column }}, {% endfor %}new.coef_id AS coef_id
+        FROM losing
+        INNER JOIN (SELECT * FROM {{ changed }} AS c INNER JOIN {{ keys }} AS k USING (resolve_key)) AS new USING (row)
+        WHERE verdict = 'lent'
+    )
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (SELECT * REPLACE (toInt8(-1) AS sign) FROM losing)
 UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
     SELECT * REPLACE (toUInt8(0) AS counted, verdict AS reason,
                       toFloat32(0) AS energy_wh, toFloat32(0) AS co2e_g, toFloat32(0) AS water_ml)
-    FROM losing WHERE verdict != 'resent')
+    FROM losing WHERE verdict NOT IN ('resent', 'lent'))
+UNION ALL
+SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
+    SELECT * REPLACE (toFloat32({{ formulas.figures['energy_wh'][0] }}) AS energy_wh,
+                      toFloat32({{ formulas.figures['co2e_g_location'][0] }}) AS co2e_g,
+                      toFloat32({{ formulas.figures['water_ml_onsite'][0] }} + {{ formulas.figures['water_ml_offsite'][0] }}) AS water_ml,
+                      toUInt64(0) AS parent_span_id)
+    FROM (
+        SELECT *, {{ formulas.it_energy_wh(calls='1') }} AS it_wh
+        FROM (SELECT *, {{ formulas.uncached() }} AS uncached_tokens, greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k FROM lent)))
 SETTINGS prefer_column_name_to_alias = 1, async_insert = 0, max_insert_threads = 1,
          insert_deduplication_token = '{{ token }}', insert_deduplicate = 1,
          min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0

@@ -18,6 +18,14 @@ if({{ digits }} = '' OR {{ threshold }} > 72057521980398592, 1000, toUInt64(roun
 {% macro alike_key() -%}
 cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, if(usage_quality = 'estimated', trace_hash, 0))
 {%- endmacro %}
+{# A call that says what it used and not of which model, and one whose reasoning tokens were not reported: the span above
+   may know. #}
+{% macro nameless() -%}
+(reason = '' AND request_model = '' AND response_model = '' AND usage_quality IN ('reported', 'partial'))
+{%- endmacro %}
+{% macro lacks_reasoning() -%}
+(usage_quality = 'partial' AND bitAnd(usage_states, 1536) != 0)
+{%- endmacro %}
 {# Which of several spans of one call is counted: the one that knows most. #}
 {% macro richness() -%}
 bitShiftLeft(toUInt64(usage_quality = 'reported'), 63) + bitShiftLeft(toUInt64(usage_quality = 'partial'), 62)

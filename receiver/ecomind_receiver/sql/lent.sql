@@ -25,8 +25,7 @@ FROM
                    AND count() OVER (PARTITION BY s.org_id, s.trace_hash, s.parent_number, s.lacks) = 1 AS lends
         FROM
         (
-            SELECT *, {{ nameless }} AS nameless,
-                   outcome = 'stored' AND usage_quality = 'partial' AND bitAnd(usage_states, 1536) != 0 AS lacks
+            SELECT *, outcome = 'stored' AND {{ made.nameless() }} AS nameless, outcome = 'stored' AND {{ made.lacks_reasoning() }} AS lacks
             FROM {{ staging }}
         ) AS s
         LEFT ANY JOIN

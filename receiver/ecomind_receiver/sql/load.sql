@@ -1,18 +1,20 @@
 -- Staging × coefficients → calls, one block under one token, so that a retry changes nothing in the
 -- table or in its rollup. A month at a time: one insert may touch a limited number of partitions.
 {% import 'footprint.sql' as formulas %}
+{% import 'keys.sql' as made %}
 INSERT INTO calls
     (org_id, project_id, team, service, environment, provider, request_model, response_model, place,
-     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_id,
+     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_id, parent_span_id,
      response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-     output_tokens, reasoning_tokens, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, counted, reason,
+     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, counted, reason,
      sign, coef_id,
      energy_wh, co2e_g, water_ml, received_at, segment_id, retention_class)
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model, place,
     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_number,
+    if({{ made.nameless() }} OR {{ made.lacks_reasoning() }}, parent_number, 0) AS parent_span_id,
     response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli,
+    output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli,
     final_reason = '' AS counted,
     if(verdict != '', verdict, reason) AS final_reason,
     1 AS sign, coef_id,

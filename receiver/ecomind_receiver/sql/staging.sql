@@ -17,20 +17,7 @@ CREATE TABLE IF NOT EXISTS {{ staging }}
 )
 ENGINE = Memory;
 
--- The same rows with what a span above them knows, or under the names that may be used.
-CREATE TABLE IF NOT EXISTS {{ changed }} AS {{ staging }};
-
--- Its rows that must not count, and the coefficients of its distinct keys.
-CREATE TABLE IF NOT EXISTS {{ losers }} (row UInt64, verdict LowCardinality(String)) ENGINE = Memory;
-
-CREATE TABLE IF NOT EXISTS {{ keys }}
-(
-    resolve_key UInt64, coef_id UInt64,
-{% for column in coefficient_numbers %}
-    {{ column }} {{ 'Nullable(Float64)' if column == 'co2e_g_per_kwh_market' else 'Float64' }}{{ ',' if not loop.last }}
-{% endfor %}
-)
-ENGINE = Memory
+{% include 'beside_staging.sql' %}
 ;
 
 -- The names it may use on a day, where it uses too many.

@@ -27,6 +27,17 @@ SELECT DISTINCT 'trace', cityHash64(org_id, trace_hash) AS key
 FROM calls
 WHERE {{ recent }} AND counted AND operation = 'invoke_agent' AND {{ bucket }} = 0
 UNION ALL
+SELECT DISTINCT 'parent', cityHash64(org_id, trace_hash, parent_span_id) AS key
+FROM calls
+WHERE {{ recent }} AND parent_span_id != 0 AND trace_hash % {{ buckets }} = {{ bucket }}
+  AND (org_id, trace_hash, parent_span_id) IN
+  (
+      SELECT org_id, trace_hash, span_id FROM calls
+      WHERE {{ recent }} AND trace_hash % {{ buckets }} = {{ bucket }}
+        AND (lent_reasoning > 0 OR (org_id, trace_hash, span_id) IN
+             (SELECT org_id, trace_hash, parent_span_id FROM calls WHERE {{ recent }} AND parent_span_id != 0 AND {{ made.nameless() }}))
+  )
+UNION ALL
 SELECT DISTINCT 'opened', {{ made.opened_key() }} AS key
 FROM calls
 WHERE {{ recent }} AND counted AND usage_quality = 'estimated' AND response_hash = 0 AND {{ made.apart_scope(apart_scopes) }} AND {{ bucket }} = 0

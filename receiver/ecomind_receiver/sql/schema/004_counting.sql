@@ -1,8 +1,11 @@
 -- What counting needs: which counts were reported, what a sampled call stands for, which signal it came from, and how far an
 -- estimate may lie off. The corrections of a window are written down before they are made, so that a crash between the
--- table and its rollup is made good by making them again under the same token.
+-- table and its rollup is made good by making them again under the same token. A call that lacks what the span above it may
+-- know keeps that span's id, for the case that they were stored apart.
 ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS signal LowCardinality(String) DEFAULT 'span' AFTER scope,   -- span | log
+    ADD COLUMN IF NOT EXISTS parent_span_id UInt64 CODEC(LZ4) AFTER span_id,   -- 0 where nothing is lacking
+    ADD COLUMN IF NOT EXISTS lent_reasoning UInt32 CODEC(T64, LZ4) AFTER reasoning_tokens,   -- of a container: what its calls used
     ADD COLUMN IF NOT EXISTS usage_states UInt16 AFTER usage_quality,   -- two bits a count: input, output, cache read, cache
                                                                        -- write, reasoning; 0 reported, 1 partial, 2 estimated
     ADD COLUMN IF NOT EXISTS adjusted_calls_milli UInt64 DEFAULT 1000 CODEC(T64, LZ4) AFTER usage_states;   -- 1,000 unless sampled
