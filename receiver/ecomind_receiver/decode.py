@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from ecomind_receiver.kinds import Kind
@@ -58,6 +58,28 @@ def _fact_masks() -> dict[str, int]:
         scope: sum(1 << bit for bit, fact in known if scope.startswith(fact.scope))
         for scope in scopes
     }
+
+
+def _masks_by(condition: Callable[[Any], Hashable], facts: list[tuple[int, Any]]) -> dict[Any, int]:
+    """Condition → the bits of all facts that hold under it: one look at them all."""
+    masks: dict[Any, int] = {}
+    for bit, fact in facts:
+        masks[condition(fact)] = masks.get(condition(fact), 0) | 1 << bit
+    return masks
+
+
+_UNREPORTED_MASKS = {
+    count: _masks_by(
+        lambda fact: (fact.stream, fact.unless, fact.made_up),
+        [(bit, fact) for bit, fact in _FACTS["unreported"] if count in fact.counts],
+    )
+    for count in usage.COUNTS
+}
+_SCOPE_MASKS = {
+    name: _masks_by(lambda fact: fact.provider, facts)
+    for name, facts in _FACTS.items()
+    if name != "unreported"
+}
 
 
 class _Encoding(NamedTuple):
@@ -226,7 +248,8 @@ def decode_sql(path: str, staging: str, kind: Kind, *, retention_days: int) -> s
         "max_repr_length": blobs.MAX_REPR_LENGTH,
         "max_tokens": dialects.MAX_TOKENS,
         "max_name_length": dialects.MAX_NAME_LENGTH,
-        "facts": _FACTS,
+        "unreported_masks": _UNREPORTED_MASKS,
+        "scope_masks": _SCOPE_MASKS,
         "fact_masks": masks,
         "fact_pattern": literal(f"^({'|'.join(map(re.escape, masks))})"),
         "estimates": usage.ESTIMATES,

@@ -10,14 +10,15 @@
 {% macro at(field) -%} at[indexOf(fields, {{ number[field] }})] {%- endmacro %}
 {% macro text(field) -%} texts[{{ at(field) }}] {%- endmacro %}
 {% macro name(field) -%} substringUTF8(toLowCardinality({{ text(field) }}), 1, {{ max_name_length }}) {%- endmacro %}
+{# What is absent most often is asked for first: the engine then computes the rest for the rows that have it. #}
 {% macro int(field) -%}
-coalesce(ints[{{ at(field) }}], accurateCastOrNull(doubles[{{ at(field) }}], 'Int64'), toInt64OrNull(texts[{{ at(field) }}]))
+if({{ at(field) }} = 0, NULL, coalesce(ints[{{ at(field) }}], accurateCastOrNull(doubles[{{ at(field) }}], 'Int64'), toInt64OrNull(texts[{{ at(field) }}])))
 {%- endmacro %}
 {% macro float(field) -%}
-coalesce(doubles[{{ at(field) }}], toFloat64(ints[{{ at(field) }}]), toFloat64OrNull(texts[{{ at(field) }}]))
+if({{ at(field) }} = 0, NULL, coalesce(doubles[{{ at(field) }}], toFloat64(ints[{{ at(field) }}]), toFloat64OrNull(texts[{{ at(field) }}])))
 {%- endmacro %}
 {% macro flag(field) -%}
-(bools[{{ at(field) }}] OR lower({{ text(field) }}) = 'true')
+({{ at(field) }} != 0 AND (bools[{{ at(field) }}] OR lower({{ text(field) }}) = 'true'))
 {%- endmacro %}
 {% macro resource(field) -%}
 toLowCardinality(substringUTF8(arrayFirst(value -> value != '', [
@@ -37,15 +38,15 @@ toInt64OrNull(if(isValidJSON(blob), extract(blob, {{ literal(in_json[field]) }})
 {%- endmacro %}
 {# Whether a fact holds for the scope: facts that name it are bits of `facts`, worked out once per scope. #}
 {% macro of_scope(name) -%}
-({% for bit, fact in facts[name] %}({{ known('facts', bit) }}{% if fact.provider %} AND provider = {{ literal(fact.provider) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %})
+({% for provider, mask in scope_masks[name].items() %}({{ known(mask) }}{% if provider %} AND provider = {{ literal(provider) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %})
 {%- endmacro %}
-{% macro known(column, bit) -%} bitAnd({{ column }}, {{ 2 ** bit }}) != 0 {%- endmacro %}
+{% macro known(mask) -%} bitAnd(facts, {{ mask }}) != 0 {%- endmacro %}
 {# Whether the scope leaves this count out. `absent`: that it is not there; `nothing`: that it is not there or zero. #}
 {% macro unreported(count, absent, nothing='0') -%}
-({% for bit, fact in facts['unreported'] if count in fact.counts -%}
-({{ known('facts', bit) }}{% if fact.stream %} AND stream{% endif %}
-{%- if fact.unless %} AND no_{{ fact.unless }}
-{%- elif fact.made_up %} AND {{ nothing }}
+({% for (stream, unless, made_up), mask in unreported_masks[count].items() -%}
+({{ known(mask) }}{% if stream %} AND stream{% endif %}
+{%- if unless %} AND no_{{ unless }}
+{%- elif made_up %} AND {{ nothing }}
 {%- else %} AND {{ absent }}{% endif %}){{ ' OR ' if not loop.last }}
 {%- else %}0{% endfor %})
 {%- endmacro %}
@@ -59,8 +60,8 @@ SELECT
     intDiv(if(end_ns > start_ns, end_ns - start_ns, 0), 1000) AS duration_us,
     ifNull(accurateCastOrNull(round(time_to_first * 1e6), 'UInt64'), 0) AS time_to_first_us,
     sipHash64(trace_id) AS trace_hash,
-    reinterpretAsUInt64(reverse(span_id)) AS span_number,
-    reinterpretAsUInt64(reverse(parent_span_id)) AS parent_number,
+    byteSwap(reinterpretAsUInt64(span_id)) AS span_number,
+    byteSwap(reinterpretAsUInt64(parent_span_id)) AS parent_number,
     if(response_id = '' OR {{ of_scope('rewritten_ids') }}, 0, sipHash64(cityHash64(provider), response_id)) AS response_hash,
     if(user = '', 0, sipHash64Keyed((key_low, key_high), user)) AS user_hash,
     if(session = '', 0, sipHash64Keyed((key_low, key_high), session)) AS session_hash,
@@ -148,11 +149,11 @@ FROM
                         SELECT
                             * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code, blob),
                             multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
-                            transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}, emitted_operation) AS operation,
+                            transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}) AS operation,
                             multiIf(emitted_provider != '', emitted_provider, 
                                     {%- if signal == 'log' %}{% for fact in log_events %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
 
-                                    {% for bit, fact in facts['stand_ins'] %}{{ known('facts', bit) }}, {{ literal(fact.provider) }}, {% endfor %}
+                                    {% for provider, mask in scope_masks['stand_ins'].items() %}{{ known(mask) }}, {{ literal(provider) }}, {% endfor %}
 
                                     transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider,
                             {{ tokens('raw_input') }} AS input_count,
