@@ -1,6 +1,6 @@
 {# Expressions that more than one statement needs, over the columns of staging or of decode's rows. #}
 {# What decides a call's coefficients: catalogue.py resolves each value once. #}
-{% macro resolve_key(request_model='request_model', response_model='response_model', place="if(region != '', region, host)", day='intDiv(start_ns, 86400000000000)', measured='measured_mj IS NOT NULL') -%}
+{% macro resolve_key(request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured') -%}
 cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
            cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }})
 {%- endmacro %}
