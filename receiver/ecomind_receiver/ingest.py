@@ -162,8 +162,8 @@ class Ingest:
         whose = "organisation" if refused.level == "org" else "API key"
         raise RequestRefused(
             Refusal.OVER_QUOTA,
-            f"Over the quota of this {whose}. Send {items} {signal.items} again in"
-            f" {refused.wait_seconds:.3f} seconds.",
+            f"Over the quota of this {whose} ({signal.items} in this request: {items})."
+            f" Send it again in {refused.wait_seconds:.3f} seconds.",
             refused.wait_seconds,
         )
 

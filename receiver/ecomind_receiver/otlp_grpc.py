@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -13,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from ecomind_receiver.answers import as_protobuf
 from ecomind_receiver.authentication import Door, Grant
+from ecomind_receiver.http_server import PEER
 from ecomind_receiver.ingest import INTERNAL, PROTOBUF, Ingest
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.signals import SIGNALS, Signal
@@ -81,6 +83,7 @@ def _export(signal: Signal, ingest: Ingest, door: Door) -> Export:
 
 async def _admit(signal: Signal, ingest: Ingest, door: Door, context: Any) -> Grant:
     metadata = dict(context.invocation_metadata() or ())
+    PEER.set(_host(context.peer()))
     try:
         grant = await door.admit(Scope.INGEST, metadata.get("authorization", ""))
     except RequestRefused as error:
@@ -88,6 +91,11 @@ async def _admit(signal: Signal, ingest: Ingest, door: Door, context: Any) -> Gr
         raise
     ingest.ignore_claims("header", foreign_headers(grant.writes(), metadata))
     return grant
+
+
+def _host(peer: str) -> str:
+    """The address in gRPC's name of a client, `ipv4:192.0.2.7:5000` or `ipv6:%5B::1%5D:5000`."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")
 
 
 def _retry_info(error: RequestRefused) -> tuple[tuple[str, bytes], ...]:

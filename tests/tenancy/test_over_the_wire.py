@@ -76,7 +76,9 @@ def test_spans_belong_to_the_key_whatever_they_say(office: Office, running: Runn
     assert counts(metrics, "ecomind_tenant_claims") == {"span": 6, "header": 2}
 
 
-def test_without_a_live_key_nothing_is_taken(office: Office, running: Running) -> None:
+def test_without_a_live_key_nothing_is_taken(
+    office: Office, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     _, reads = office.key("org_a", "web", [Scope.READ])
     cases = ((None, 401, "UNAUTHENTICATED"), ("eco_live_x", 401, "UNAUTHENTICATED"),
              (reads, 403, "PERMISSION_DENIED"))  # fmt: skip
@@ -102,6 +104,8 @@ def test_without_a_live_key_nothing_is_taken(office: Office, running: Running) -
     rows, metrics = asyncio.run(scenario())
     assert rows == {}
     assert counts(metrics, "ecomind_key_refusals") == {"missing": 2, "unknown": 2, "scope": 2}
+    lines = [line for line in caplog.records if line.message == "key refused"]
+    assert {line.peer for line in lines} == {"127.0.0.1"}  # type: ignore[attr-defined]
 
 
 def test_over_the_quota_the_wait_is_exact(office: Office, running: Running) -> None:

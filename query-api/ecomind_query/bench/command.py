@@ -41,6 +41,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("requests_per_s", "requests/s", "{:,.0f}"),
     ("spans_per_s_acked", "spans/s acknowledged", "{:,.0f}"),
     ("spans_per_s_stored", "spans/s stored meanwhile", "{:,.0f}"),
+    ("spans_per_s_sustained", "spans/s, until the last is stored", "{:,.0f}"),
     ("cpu_us_per_span", "server CPU per span, µs", "{:.2f}"),
     ("generator_cpu_us_per_span", "generator CPU per span, µs", "{:.2f}"),
     ("ack_ms_p50", "acknowledged after, p50, ms", "{:.1f}"),

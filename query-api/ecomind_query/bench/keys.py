@@ -50,6 +50,7 @@ ARMS: dict[str, tuple[Organisation, ...]] = {
 COMPARED = (
     "spans_per_s_acked",
     "spans_per_s_stored",
+    "spans_per_s_sustained",
     "cpu_us_per_span",
     "ack_ms_p50",
     "ack_ms_p99",

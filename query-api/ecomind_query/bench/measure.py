@@ -48,7 +48,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one phase. Spans are of the whole phase, rates of the measured window."""
+    """The figures of one phase. Spans are of the whole phase, rates of the measured window.
+
+    The sustained rate is of the whole phase, from the first request until the last span is stored:
+    nothing is left for later in it.
+    """
 
     mode: str
     variant: str
@@ -59,6 +63,7 @@ class Result:
     requests_per_s: float
     spans_per_s_acked: float
     spans_per_s_stored: float
+    spans_per_s_sustained: float
     cpu_us_per_span: float
     generator_cpu_us_per_span: float
     ack_ms_p50: float
@@ -205,6 +210,9 @@ def _result(plan: Plan, watched: _Watched, verdict: Verdict, bytes_per_call: flo
         requests_per_s=totals["requests_per_s"],
         spans_per_s_acked=totals["spans_per_s"],
         spans_per_s_stored=round(stored_in_window / (end.at - start.at), 1),
+        spans_per_s_sustained=round(
+            totals["acked_spans"] / (drained.at - start.at + plan.warmup_seconds), 1
+        ),
         cpu_us_per_span=_us_per_span(cpu_seconds, totals["acked_spans"]),
         generator_cpu_us_per_span=_us_per_span(
             totals["measured_cpu_seconds"], totals["measured_spans"]
