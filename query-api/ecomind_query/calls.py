@@ -15,6 +15,7 @@ from ecomind_query.errors import BadParameter
 from ecomind_query.models import CallDetail, CallRow, Calls, Count, Range
 from ecomind_query.periods import moment
 from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
+from ecomind_receiver.counting import VERSION
 from ecomind_receiver.tenants import Reach
 from ecomind_semconv.units import US_PER_MS
 from ecomind_semconv.usage import STATE_BITS, STATES
@@ -72,7 +73,8 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
         derivation=derive(quantities(row), coefficients, result)
         if row["counted"]
         else not_counted(row["reason"]),
-        cancelled_by_reconcile=any(other["sign"] < 0 for other in rows),
+        cancelled_by_reconcile=bool(cancelled_rows(rows))
+        and (not row["counted"] or _row_key(row) in cancelled_rows(rows)),
     )
 
 
@@ -93,13 +95,18 @@ def bound_filters(filters: Mapping[str, str]) -> dict[str, object]:
 
 def standing(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The row that stands for a call: not cancelled, counted if one is; else the newest."""
-
-    def key(row: Mapping[str, Any]) -> tuple[object, ...]:
-        return row["segment_id"], row["counted"], row["reason"]
-
-    cancelled = {key(row) for row in rows if row["sign"] < 0}
+    cancelled = cancelled_rows(rows)
     originals = [row for row in rows if row["sign"] > 0] or list(rows)
-    return max(originals, key=lambda row: (key(row) not in cancelled, row["counted"]))
+    return max(originals, key=lambda row: (_row_key(row) not in cancelled, row["counted"]))
+
+
+def cancelled_rows(rows: Sequence[Mapping[str, Any]]) -> set[tuple[object, ...]]:
+    """What tells the cancelled rows of a call from its others."""
+    return {_row_key(row) for row in rows if row["sign"] < 0}
+
+
+def _row_key(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("segment_id", "counted", "reason", *VERSION))
 
 
 def quantities(row: Mapping[str, Any]) -> Quantities:

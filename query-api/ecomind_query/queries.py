@@ -117,12 +117,14 @@ _CALL_COLUMNS = """
     sign, coef_id
 """
 
+_VERSION = ", ".join(VERSION)
+
 CALLS = f"""
 SELECT {_CALL_COLUMNS}
 FROM calls
 WHERE {{own}} AND sign = 1
-  AND (trace_hash, span_id, segment_id, counted, {VERSION}) NOT IN (
-      SELECT trace_hash, span_id, segment_id, counted, {VERSION}
+  AND (trace_hash, span_id, segment_id, counted, {_VERSION}) NOT IN (
+      SELECT trace_hash, span_id, segment_id, counted, {_VERSION}
       FROM calls WHERE {{own}} AND sign = -1 {{filters}})
   {{filters}}
 ORDER BY start_time DESC, trace_hash DESC, span_id DESC, segment_id DESC

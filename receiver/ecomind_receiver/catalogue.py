@@ -33,7 +33,7 @@ class Catalogue:
         return found
 
     def resolve_keys(self, staging: str, known: dict[int, Coefficients]) -> None:
-        """Add to `known` each distinct key of a staging table that it lacks."""
+        """Add to `known` each distinct key of a staging table, or part of one, that it lacks."""
         for found in self._store.query(render("distinct_keys.sql", staging=staging)):
             number = found.pop("resolve_key")
             if number not in known:

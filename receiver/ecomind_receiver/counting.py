@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ecomind_receiver.store import Store, render
 from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
 
-VERSION = "usage_states, request_model, response_model"
+VERSION = ("usage_states", "request_model", "response_model")
 """Columns that tell a call's row from the one that replaced it, where it was lent something."""
 
 

@@ -1,9 +1,10 @@
-"""The reconcile job: closes one window after another and cancels what was counted twice.
+"""The reconcile job: closes one window after another and corrects what only several segments show.
 
 A segment sees only itself; a client that re-sends after a lost ack, or the twin of a double
-instrumentation, may arrive in the next one. A window is closed once it is over and everything
-received in it is stored. Totals up to `until` are final; what comes after is provisional. The
-corrections of a window are durable before any is made, so that a crash at any point is made good.
+instrumentation, may arrive in the next one, and so may the span that knows what a call lacks. A
+window is closed once it is over and everything received in it is stored. Totals up to `until` are
+final; what comes after is provisional. The corrections of a window are durable before any is made,
+so that a crash at any point is made good.
 """
 
 from __future__ import annotations
@@ -134,11 +135,13 @@ class Reconciler:
 
     def _correct_window(self, start: int, end: int) -> int:
         window = self._window_of(start, end)
+        self._finished = False
         if not self._count("corrections", f"window_end = {window['to']}"):
             self._decide(window)
         self._correct(window)
         corrections = self._count("corrections", f"window_end = {window['to']} AND sign = -1")
         self.corrections += corrections
+        self._finished = True
         return corrections
 
     def _finish(self) -> None:
@@ -160,7 +163,7 @@ class Reconciler:
             "token": f"reconcile-{end}",
             "columns": self._columns,
             "lent": LENT,
-            "version": VERSION,
+            "version": ", ".join(VERSION),
             "apart_scopes": USAGE_ON_ITS_OWN_SPAN,
             **TABLES,
         }
@@ -189,10 +192,14 @@ class Reconciler:
     def _lend(self) -> None:
         """Mark calls that lack what a span stored apart from them knows, to be replaced."""
         if lend(self._store, TABLES):
-            known: dict[int, Coefficients] = {}
-            self._catalogue.resolve_keys(TABLES["changed"], known)
-            self._catalogue.fill(TABLES["keys"], known)
             self._store.command(render("lent_apart.sql", **TABLES))
+            known: dict[int, Coefficients] = {}
+            self._catalogue.resolve_keys(
+                f"(SELECT * FROM {TABLES['changed']} WHERE row IN"
+                f" (SELECT row FROM {TABLES['losers']} WHERE verdict = 'lent'))",
+                known,
+            )
+            self._catalogue.fill(TABLES["keys"], known)
 
     def _correct(self, window: dict[str, object]) -> None:
         months = self._store.query(

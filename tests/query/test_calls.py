@@ -60,6 +60,18 @@ def test_details_of_corrected_calls(reader: Reader, reach: Reach, seed: Seed) ->
     assert gone.cancelled_by_reconcile
 
 
+def test_a_call_that_was_replaced_is_shown_as_it_is_now(
+    reader: Reader, reach: Reach, seed: Seed
+) -> None:
+    old = seed.call(span_id=1, request_model="", response_model="", usage_quality="reported")
+    seed.cancel(old)
+    seed.call(span_id=1, request_model="gpt-5", response_model="gpt-5")
+    detail = reader.call(reach, cursors.call_id(7, 1))
+    assert detail is not None
+    assert (detail.call.request_model, detail.cancelled_by_reconcile) == ("gpt-5", False)
+    assert [call.request_model for call in reader.calls(reach).calls] == ["gpt-5"]
+
+
 def test_derivation_can_be_checked_with_a_calculator(
     reader: Reader, reach: Reach, seed: Seed
 ) -> None:

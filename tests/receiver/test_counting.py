@@ -306,6 +306,21 @@ CASES: dict[str, Case] = {
         (1, 1200, 345, 0, 0, 128),
         columns={"usage_quality": "reported", "usage_states": 0, "reasoning_tokens": 128},
     ),
+    "OpenLLMetry, a count that only the container holds, and the call again": Case(
+        [Span(1, trace=7, scope=LANGCHAIN, tokens=None, seconds=3, more=USED_128),
+         Span(2, trace=7, parent=1, scope=LANGCHAIN, start=1)],
+        [Span(2, trace=7, parent=1, scope=LANGCHAIN, start=1)],
+        {1: "container", 2: ""},
+        (1, 1200, 345, 0, 0, 128),
+        columns={"usage_quality": "reported", "usage_states": 0, "reasoning_tokens": 128},
+    ),
+    "OpenLLMetry, a count of another trace's container": Case(
+        [Span(1, trace=7, scope=LANGCHAIN, tokens=None, seconds=3, more=USED_128)],
+        [Span(2, trace=8, parent=1, scope=LANGCHAIN, start=1)],
+        {1: "container", 2: ""},
+        (1, 1200, 345, 0, 0, 86),
+        columns={"usage_quality": "partial", "reasoning_tokens": 86},
+    ),
     # Whose of two calls it is nobody knows: a quarter of the output is the estimate of each.
     "OpenLLMetry, a count of two calls": Case(
         [Span(1, trace=7, scope=LANGCHAIN, tokens=None, seconds=3, more=USED_128)],

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,46 @@ async def receive(receiver: Receiver, ago_hours: float, spans: Sequence[Span]) -
         record = envelope(Tenant("org", "default"), received_ns, (1, 2), body, Kind.TRACES)
         await receiver.spool.append("org", record, 1, Kind.TRACES)
     await receiver.drain()
+
+
+LANGCHAIN = "opentelemetry.instrumentation.langchain"
+HOLDS_128 = Span(
+    1, trace=7, scope=LANGCHAIN, tokens=None, seconds=3,
+    more={
+        "gen_ai.operation.name": "invoke_workflow",
+        "traceloop.entity.output": '{"completion_tokens_details": {"reasoning_tokens": 128}}',
+    },
+)  # fmt: skip
+LACKS = Span(2, trace=7, parent=1, scope=LANGCHAIN, start=1)
+ESTIMATE = 86  # a quarter of 345
+
+
+def test_a_count_that_a_container_holds_is_lent_once(tmp_path: Path) -> None:
+    """The second call arrives with the container, the first before it: nobody knows whose it is."""
+    other = replace(LACKS, id=3, start=2)
+
+    async def scenario() -> Outcome:
+        async with running(tmp_path) as receiver:
+            for spans in ([LACKS], [HOLDS_128, other]):
+                await send(receiver, "org", spans)
+                await receiver.drain()
+            receiver.reconciler.close_windows(time.time() + 2 * HOUR)
+            return outcomes(receiver)["org"]
+
+    outcome = asyncio.run(scenario())
+    assert outcome.sums == outcome.rollup == (2, 2400, 690, 0, 0, 128 + ESTIMATE)
+
+
+def test_what_a_closed_window_holds_is_lent_nothing(tmp_path: Path) -> None:
+    async def scenario() -> Outcome:
+        async with running(tmp_path, reconcile_window_seconds=HOUR) as receiver:
+            await receive(receiver, 3, [LACKS])
+            await receive(receiver, 2, [HOLDS_128])
+            assert receiver.reconciler.close_windows(time.time() + 2 * HOUR) == 2
+            return outcomes(receiver)["org"]
+
+    outcome = asyncio.run(scenario())
+    assert outcome.sums == outcome.rollup == (1, 1200, 345, 0, 0, ESTIMATE)
 
 
 MONTH = 31 * 24 * HOUR

@@ -33,8 +33,7 @@ UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
     SELECT * REPLACE (toFloat32({{ formulas.figures['energy_wh'][0] }}) AS energy_wh,
                       toFloat32({{ formulas.figures['co2e_g_location'][0] }}) AS co2e_g,
-                      toFloat32({{ formulas.figures['water_ml_onsite'][0] }} + {{ formulas.figures['water_ml_offsite'][0] }}) AS water_ml,
-                      toUInt64(0) AS parent_span_id)
+                      toFloat32({{ formulas.figures['water_ml_onsite'][0] }} + {{ formulas.figures['water_ml_offsite'][0] }}) AS water_ml)
     FROM (
         SELECT *, {{ formulas.it_energy_wh(calls='1') }} AS it_wh
         FROM (SELECT *, {{ formulas.uncached() }} AS uncached_tokens, greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k FROM lent)))

@@ -289,7 +289,7 @@ SELECT
     if(response_hash = 0, 0, cityHash64(cityHash64(org_id), response_hash)) AS twin_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,
     measured_mj IS NOT NULL AS measured,
-    if(container, toUInt32(ifNull(blob_reasoning, 0)), 0) AS lent_reasoning,
+    if(container, toUInt32(ifNull(blob_reasoning, 0)), 0) AS lent_reasoning, 0 AS lent,
     claims,
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM identified

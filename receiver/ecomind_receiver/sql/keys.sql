@@ -24,7 +24,7 @@ cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, 
 (reason = '' AND request_model = '' AND response_model = '' AND usage_quality IN ('reported', 'partial'))
 {%- endmacro %}
 {% macro lacks_reasoning() -%}
-(usage_quality = 'partial' AND bitAnd(usage_states, 1536) != 0)
+(usage_quality = 'partial' AND bitAnd(usage_states, 768) != 0)
 {%- endmacro %}
 {# Which of several spans of one call is counted: the one that knows most. #}
 {% macro richness() -%}

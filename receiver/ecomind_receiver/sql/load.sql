@@ -12,7 +12,7 @@ INSERT INTO calls
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model, place,
     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_number,
-    if({{ made.nameless() }} OR {{ made.lacks_reasoning() }}, parent_number, 0) AS parent_span_id,
+    if(lent OR {{ made.nameless() }} OR {{ made.lacks_reasoning() }}, parent_number, 0) AS parent_span_id,
     response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli,
     final_reason = '' AS counted,

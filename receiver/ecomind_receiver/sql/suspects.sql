@@ -1,5 +1,5 @@
--- What a window may have counted twice, as hashes, from the window and {{ look_back }} seconds before it; a span that was sent
--- again, from longer ago. In buckets, so that memory is bounded.
+-- What a window may have counted twice, or where a call may know more by now, as hashes, from the window and {{ look_back }}
+-- seconds before it; a span that was sent again, from longer ago. In buckets, so that memory is bounded.
 {% import 'keys.sql' as made %}
 {% set recent = 'received_at >= ' ~ from ~ ' - ' ~ look_back ~ ' AND received_at < ' ~ to %}
 INSERT INTO {{ suspects }}
@@ -35,7 +35,8 @@ WHERE {{ recent }} AND parent_span_id != 0 AND trace_hash % {{ buckets }} = {{ b
       SELECT org_id, trace_hash, span_id FROM calls
       WHERE {{ recent }} AND trace_hash % {{ buckets }} = {{ bucket }}
         AND (lent_reasoning > 0 OR (org_id, trace_hash, span_id) IN
-             (SELECT org_id, trace_hash, parent_span_id FROM calls WHERE {{ recent }} AND parent_span_id != 0 AND {{ made.nameless() }}))
+             (SELECT org_id, trace_hash, parent_span_id FROM calls
+              WHERE {{ recent }} AND parent_span_id != 0 AND trace_hash % {{ buckets }} = {{ bucket }} AND {{ made.nameless() }}))
   )
 UNION ALL
 SELECT DISTINCT 'opened', {{ made.opened_key() }} AS key

@@ -4,7 +4,7 @@
 -- know keeps that span's id, for the case that they were stored apart.
 ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS signal LowCardinality(String) DEFAULT 'span' AFTER scope,   -- span | log
-    ADD COLUMN IF NOT EXISTS parent_span_id UInt64 CODEC(LZ4) AFTER span_id,   -- 0 where nothing is lacking
+    ADD COLUMN IF NOT EXISTS parent_span_id UInt64 CODEC(LZ4) AFTER span_id,   -- 0 unless the call lacks something or was lent it
     ADD COLUMN IF NOT EXISTS lent_reasoning UInt32 CODEC(T64, LZ4) AFTER reasoning_tokens,   -- of a container: what its calls used
     ADD COLUMN IF NOT EXISTS usage_states UInt16 AFTER usage_quality,   -- two bits a count: input, output, cache read, cache
                                                                        -- write, reasoning; 0 reported, 1 partial, 2 estimated
