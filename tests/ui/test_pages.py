@@ -110,6 +110,37 @@ def test_the_fragment_is_the_inside_of_the_page(client: TestClient) -> None:
     assert "<html" not in fragment
 
 
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        (
+            {},
+            "100 % reported, 0 % in part, 0 % estimated. Every call is seen: no trace was sampled.",
+        ),
+        (
+            {
+                "calls": 400,
+                "usage_quality": {"reported": 300, "partial": 99, "estimated": 1},
+                "adjusted_calls": 1600.0,
+                "coverage": 0.25,
+            },
+            "75 % reported, 25 % in part, <1 % estimated. Traces are sampled: these calls stand for"
+            " 1,600, a coverage of 25 %. Totals are of the calls seen.",
+        ),
+        ({"calls": 0}, "No call is counted yet."),
+    ],
+)
+def test_it_says_what_was_reported_and_what_was_seen(
+    changed: dict[str, object], wanted: str
+) -> None:
+    today = sample.overview().today.model_copy(update=changed)
+    assert views.counted_words(today).replace("\N{NARROW NO-BREAK SPACE}", " ").endswith(wanted)
+
+
+def test_the_front_page_says_how_the_calls_were_counted(client: TestClient) -> None:
+    assert "Every call is seen" in words(client.get("/").text)
+
+
 def test_live_calls_say_why_they_do_not_count(client: TestClient) -> None:
     assert "not counted: duplicate" in words(client.get("/").text)
 

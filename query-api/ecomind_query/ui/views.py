@@ -14,11 +14,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ecomind_query.models import CallDetail, Count, Overview, Range, UsageRow
+from ecomind_query.models import CallDetail, Count, Overview, Range, Totals, UsageRow
 from ecomind_query.ui import charts, format
 from ecomind_query.ui.tiers import TIERS
 from ecomind_query.ui.trend import UNNAMED, trend_context
 from ecomind_semconv.units import SECONDS_PER_MINUTE
+from ecomind_semconv.usage import STATES
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def overview_context(overview: Overview) -> dict[str, Any]:
         "overview": overview,
         "cards": cards(overview),
         "tiers": tiers_context(overview),
+        "counted": counted_words(overview.today),
         "minutes": minutes_context(overview),
         "rankings": [
             ("Teams", "team", ranking(overview.top_teams)),
@@ -147,6 +149,24 @@ def tiers_context(overview: Overview) -> dict[str, Any]:
         desc="; ".join(line.replace("\t", ": ") for line in told),
     )
     return {"chart": chart, "rows": rows}
+
+
+def counted_words(today: Totals) -> str:
+    """How many of the calls were seen, and of how many the token counts were reported."""
+    if not today.calls:
+        return "No call is counted yet."
+    quality = today.usage_quality
+    shares = {name: format.percent(quality.get(name, 0) / today.calls) for name in STATES}
+    told = (
+        f"Token counts of today's calls: {shares['reported']} reported,"
+        f" {shares['partial']} in part, {shares['estimated']} estimated."
+    )
+    if today.coverage == 1:
+        return f"{told} Every call is seen: no trace was sampled."
+    return (
+        f"{told} Traces are sampled: these calls stand for {format.number(today.adjusted_calls)},"
+        f" a coverage of {format.percent(today.coverage)}. Totals are of the calls seen."
+    )
 
 
 def minutes_context(overview: Overview) -> dict[str, Any]:
