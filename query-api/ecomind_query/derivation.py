@@ -67,10 +67,10 @@ def not_counted(reason: str) -> list[Derivation]:
     return [
         Derivation(
             name="Not counted",
-            formula="a call that is not billable has no footprint of its own",
+            formula="what is no billable call of its own has no footprint of its own",
             numbers=f"reason: {reason}",
             result="0 Wh, 0 g, 0 mL",
-            source="docs/architecture.md, what counts as a call",
+            source="docs/api.md, why a call does not count",
         )
     ]
 

@@ -209,17 +209,19 @@ def test_files_without_a_server_take_the_same_path(home: Home, tmp_path: Path) -
     files = traces(tmp_path, first_id=1)
     (tmp_path / "bad.json").write_text('{"resourceSpans": [\n')
     (tmp_path / "worse.pb").write_bytes(b"\xff\xff\xff")
-    files += [tmp_path / name for name in ("bad.json", "worse.pb", "none.json")]
+    (tmp_path / "other.json").write_text('{"hello": "world"}\n')
+    files += [tmp_path / name for name in ("bad.json", "worse.pb", "none.json", "other.json")]
     done = home.run("ingest", *map(str, files), "--json")
     summary = json.loads(done.stdout)
     assert done.returncode == 1
-    assert (summary["files"], summary["requests"], summary["spans"]) == (3, 4, 7)
+    assert (summary["files"], summary["requests"], summary["spans"]) == (3, 5, 7)
     assert summary["errors"] == {
         str(
             tmp_path / "bad.json"
         ): "line 1: it is not JSON: Expecting value: line 2 column 1 (char 20)",
         str(tmp_path / "worse.pb"): "The body is not a protobuf ExportTraceServiceRequest.",
         str(tmp_path / "none.json"): "No such file or directory",
+        str(tmp_path / "other.json"): "it holds no spans and no log records; is it OTLP?",
     }
     assert home.json("usage")["total"]["calls"] == 7
     assert home.json("sql", "SELECT sum(sign) FROM calls")["rows"] == [[7]]

@@ -257,7 +257,7 @@ def test_a_cancelled_call_says_so() -> None:
     app.include_router(router_for(Cancelled(), Desk(), reach_of=local))  # type: ignore[arg-type]
     with TestClient(app) as client:
         text = words(client.get("/calls/" + "0" * 32).text)
-    assert "This copy was taken out of every total" in text
+    assert "This one was taken out of every total" in text
 
 
 @pytest.mark.parametrize("id", ["0" * 32, "nonsense", "0" * 31 + "g"])

@@ -95,17 +95,21 @@ def send(files: list[Path], sink: Sink, console: Console) -> Summary:
 
 
 def _send_file(file: Path, sink: Sink, summary: Summary) -> None:
+    records = 0
     try:
         for request in read(file):
             sink.send(request)
             summary.requests += 1
-            summary.spans += request.records
+            records += request.records
+        if not records:
+            raise FileError("it holds no spans and no log records; is it OTLP?")
     except FileError as error:
         summary.errors[str(file)] = str(error)
     except OSError as error:
         summary.errors[str(file)] = error.strerror or str(error)
     else:
         summary.files += 1
+    summary.spans += records
 
 
 @contextmanager
