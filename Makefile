@@ -47,7 +47,7 @@ screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every wi
 	@$(BIN)/python $(UI_TOOLS)/screenshots.py $(ARGS)
 
 soak: .venv/dev ## Run the long tests
-	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak $(PYTEST_ARGS)
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak --numprocesses 2 --dist load $(PYTEST_ARGS)
 
 peers: .venv/dev ## Build k6 and a Collector, which some conformance tests send through
 	@$(CONFORMANCE)/peers/build

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from opentelemetry import trace
 
-from ecomind_receiver import plan
+from ecomind_receiver import plan, segment
 from ecomind_receiver.cardinality import Cardinality
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.pipeline import Job, Pipeline
@@ -87,7 +87,7 @@ class Loader:
                     set_status_on_exception=False,
                 ):
                     job = pipeline.load(item)
-                    self._spool.loaded(item)
+                    segment.shred(item.path)
                     plan.path_beside(item.path).unlink(missing_ok=True)
             except Exception as error:
                 self.error = f"{item.path.name} could not be loaded: {describe(error)}"
@@ -99,6 +99,7 @@ class Loader:
             else:
                 self._count(job)
                 self.observe(time.monotonic() - started)
+                self._spool.loaded(item)  # last: who waits for it finds it counted
                 return True
 
     def _count(self, job: Job) -> None:

@@ -167,8 +167,7 @@ class Spool:
         return max(time.time_ns() - self.oldest_ns(), 0) / 1e9 if self.busy else 0.0
 
     def loaded(self, item: Sealed) -> None:
-        """The loader has stored this segment: destroy it."""
-        segment.shred(item.path)
+        """The loader has stored and destroyed this segment, and counted it."""
         self._shares.release(item.held)
         with self._wake:
             self._sealed_bytes -= item.size_bytes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import threading
@@ -26,6 +27,11 @@ from ecomind_receiver.settings import Settings
 # Filters on DateTime columns match nothing when the engine sees another zone: set before it loads.
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+log = logging.getLogger("ecomind.store")
+
+CLOSE_SECONDS = 20.0
+"""How long the engine may take to close; once in some thousand times it never comes back."""
 
 SQL = files("ecomind_receiver") / "sql"
 _TEMPLATES = jinja2.Environment(
@@ -58,6 +64,8 @@ class Store:
         self._clients: list[Any] = []
         self._guard = threading.Lock()
         self._closed = False
+        self.stuck = False
+        """Whether the engine did not close; the process can then only be left (see `up.py`)."""
         try:
             migrate(self, {"retention_days": settings.retention_days})
         except BaseException:
@@ -85,14 +93,26 @@ class Store:
         return str(self.query("SELECT version() AS v")[0]["v"])
 
     def close(self) -> None:
-        """Close every connection and give the lock back."""
+        """Close every connection and give the lock back; an engine that hangs keeps the lock.
+
+        All that was stored is synced, so nothing is lost with an engine that is left.
+        """
         with self._guard:
             if self._closed:
                 return
             self._closed = True
-            for client in self._clients:
-                client.close()
-            os.close(self._lock)
+            closing = threading.Thread(target=self._close_clients, name="store-close", daemon=True)
+            closing.start()
+            closing.join(CLOSE_SECONDS)
+            self.stuck = closing.is_alive()
+            if self.stuck:
+                log.error("the engine did not close", extra={"seconds": CLOSE_SECONDS})
+            else:
+                os.close(self._lock)
+
+    def _close_clients(self) -> None:
+        for client in self._clients:
+            client.close()
 
     def _client(self) -> Any:
         client = getattr(self._local, "client", None)

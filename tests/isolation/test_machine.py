@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +19,7 @@ from support.backends import Backend
 
 Report = Callable[[str], None]
 
-STEPS, SOAK_STEPS = 2_000, 100_000
+STEPS, SOAK_STEPS, SOAK_PARTS = 2_000, 100_000, 10
 STEPS_IN_EXAMPLE = 100
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 """A step asks a real server; long examples are wanted, and rules wait for what they need."""
@@ -32,9 +31,13 @@ def test_organisations_are_isolated(tmp_path: Path, backend: Backend, report: Re
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(4 * 3600)
-def test_organisations_stay_isolated(tmp_path: Path, backend: Backend, report: Report) -> None:
-    run(int(os.environ.get("ECOMIND_TEST_STEPS", SOAK_STEPS)), tmp_path, backend, report)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(SOAK_PARTS))
+def test_organisations_stay_isolated(
+    tmp_path: Path, backend: Backend, report: Report, part: int
+) -> None:
+    """In parts, which run beside one another."""
+    run(SOAK_STEPS // SOAK_PARTS, tmp_path, backend, report)
 
 
 def run(steps: int, folder: Path, backend: Backend, report: Report) -> None:

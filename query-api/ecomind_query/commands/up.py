@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,13 +64,20 @@ def up(
 
     configure_logging(settings.log_level)
     try:
-        uvloop.run(serve(settings, as_json))
+        stuck = uvloop.run(serve(settings, as_json))
     except (StartError, StoreError, SecretError, ControlError, OSError, ValueError) as error:
         fail(str(error), NOT_STARTED)
+    if stuck:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # everything else has ended, and an orderly exit would wait for the engine
 
 
-async def serve(settings: Settings, as_json: bool) -> None:
-    """Run until SIGINT or SIGTERM. Raises what `Receiver.start` raises."""
+async def serve(settings: Settings, as_json: bool) -> bool:
+    """Run until SIGINT or SIGTERM; whether the engine hung at the end.
+
+    Raises what `Receiver.start` raises.
+    """
     from ecomind_receiver.server import Receiver
 
     stopping = asyncio.Event()
@@ -88,6 +96,7 @@ async def serve(settings: Settings, as_json: bool) -> None:
             await asyncio.to_thread(api[2].close)
     finally:
         await receiver.stop()
+    return receiver.store.stuck
 
 
 async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int, Desk]:
