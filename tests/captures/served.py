@@ -7,6 +7,7 @@ from outside as a client would, and a difference between two of them is a fault 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -170,17 +171,21 @@ def read(client: Client, *, front_page: bool = True) -> Counted:
     sums = Sums(counted.calls, counted.tokens)
     assert [call.tokens for call in counted.rows] == [_as_reported(call).tokens for call in calls]
     assert client.rollup() == sums
-    _demand_that_pages_agree(client, [call["id"] for call in calls], counted)
+    _demand_that_pages_agree(client, calls, counted)
     if front_page:
         tokens = counted.tokens["input"] + counted.tokens["output"]
         assert client.front_page() == (f"{counted.calls:,}", compact(tokens))
     return counted
 
 
-def _demand_that_pages_agree(client: Client, ids: list[str], counted: Counted) -> None:
+def _demand_that_pages_agree(
+    client: Client, calls: Sequence[Mapping[str, Any]], counted: Counted
+) -> None:
+    said = {"reported": "", "partial": " partial", "estimated": " estimated"}
+    ids = [call["id"] for call in calls]
     assert client.page_of_calls() == [
-        (call_id, [f"{call.tokens[0]:,}", f"{call.tokens[1]:,}"])
-        for call_id, call in zip(ids, counted.rows, strict=True)
+        (one["id"], [f"{call.tokens[0]:,}", f"{call.tokens[1]:,}{said[one['usage_quality']]}"])
+        for one, call in zip(calls, counted.rows, strict=True)
     ]
     for call_id, call in zip(ids, counted.rows, strict=True):
         bounds = {name: call.bounds[name][::2] for name in call.flagged}
@@ -245,7 +250,7 @@ class _Page(HTMLParser):
             self._name = text
         elif tag == "dd":
             self.facts[self._name] = text
-        if tag in ("span", "td"):
+        if tag == "td" or (tag == "span" and self._at == "lead"):
             self._at = ""
 
 
