@@ -31,7 +31,7 @@ time.tzset()
 log = logging.getLogger("ecomind.store")
 
 CLOSE_SECONDS = 20.0
-"""How long the engine may take to close; once in some thousand times it never comes back."""
+"""How long the engine may take to close; rarely, it never comes back."""
 
 SQL = files("ecomind_receiver") / "sql"
 _TEMPLATES = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""The end of the engine, which once in some thousand times does not come."""
+"""The end of the engine, which rarely does not come."""
 
 from __future__ import annotations
 
