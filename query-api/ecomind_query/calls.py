@@ -56,7 +56,7 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
     rows = queries.call(*identity) if identity else []
     if not rows:
         return None
-    row = standing(rows)
+    row, cancelled = standing(rows), cancelled_rows(rows)
     coefficients = book.entries(queries, [row["coef_id"]])[row["coef_id"]].coefficients
     result = _footprint(row, coefficients)
     market = result.co2e_g_market
@@ -73,8 +73,8 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
         derivation=derive(quantities(row), coefficients, result)
         if row["counted"]
         else not_counted(row["reason"]),
-        cancelled_by_reconcile=bool(cancelled_rows(rows))
-        and (not row["counted"] or _row_key(row) in cancelled_rows(rows)),
+        cancelled_by_reconcile=bool(cancelled)
+        and (not row["counted"] or _row_key(row) in cancelled),
     )
 
 

@@ -163,8 +163,9 @@ class Pipeline:
         records = self._records(job)
         poison = set(job.plan.poison)
         self._memory.replace(r for i, r in enumerate(records) if i not in poison)
+        written_at = _written_at(job)
         job.quarantined = [
-            row for i in job.plan.poison for row in _outcomes_of(records[i], _written_at(job))
+            row for i in job.plan.poison for row in _outcomes_of(records[i], written_at)
         ]
 
     def _records(self, job: Job) -> list[bytes]:

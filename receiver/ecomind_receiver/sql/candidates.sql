@@ -8,7 +8,7 @@ SELECT
     any(calls.place), any(calls.operation), any(calls.service_tier), any(calls.scope), any(calls.signal),
     min(calls.start_time), any(calls.duration_us), trace_hash, span_id, any(calls.parent_span_id), any(calls.response_hash),
     any(calls.input_tokens), any(calls.cache_read_tokens), any(calls.cache_write_tokens), any(calls.output_tokens),
-    any(calls.reasoning_tokens), any(calls.lent_reasoning), any(calls.parent_span_id) != 0 AND bitAnd(usage_states, 768) = 0,
+    any(calls.reasoning_tokens), any(calls.lent_reasoning), any(calls.parent_span_id) != 0 AND bitAnd(usage_states, {{ made.reasoning_bits }}) = 0,
     any(calls.coef_id) IN (SELECT coef_id FROM coefficients WHERE method = 'measured'), any(calls.usage_quality), usage_states,
     'stored', any(calls.reason), segment_id, counted,
     min(received_at) < {{ from }},

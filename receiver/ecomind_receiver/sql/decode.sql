@@ -63,36 +63,36 @@ toInt64OrNull(if(isValidJSON(blob), extract(blob, {{ literal(in_json[field]) }})
 
 INSERT INTO {{ staging }}
 WITH
-    of_resource AS
+    per_resource AS
     (
         SELECT org_id, project_id, received_ns, key_low, key_high, {{ scopes }} AS scopes,
                one.resource.attributes.key AS resource_keys, {{ resource_texts }} AS resource_texts
         FROM {{ requests }}
         ARRAY JOIN resources AS one
     ),
-    of_service AS
+    per_service AS
     (
         SELECT org_id, project_id, received_ns, key_low, key_high, scopes,
                {{ resource('team') }} AS resource_team,
                {{ resource('service') }} AS service,
                {{ resource('environment') }} AS environment,
                {{ resource_claim('claimed_org', 'org_id') }} + {{ resource_claim('claimed_project', 'project_id') }} AS resource_claims
-        FROM of_resource
+        FROM per_resource
     ),
-    of_scope AS
+    per_scope AS
     (
         SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims,
                toLowCardinality(substringUTF8(scoped.scope.name, 1, {{ max_name_length }})) AS scope,
                transform(extract(scope, {{ fact_pattern }}), {{ literal(fact_masks.keys() | list) }}, {{ literal(fact_masks.values() | list) }}, 0) AS facts,
                {{ items }} AS items
-        FROM of_service
+        FROM per_service
         ARRAY JOIN scopes AS scoped
     ),
     opened AS
     (
         SELECT org_id, project_id, received_ns, key_low, key_high, service, environment, resource_team, resource_claims, scope, facts,
                {{ item_columns }}
-        FROM of_scope
+        FROM per_scope
         ARRAY JOIN items AS item
     ),
     coded AS

@@ -23,8 +23,10 @@ cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, 
 {% macro nameless() -%}
 (reason = '' AND request_model = '' AND response_model = '' AND usage_quality IN ('reported', 'partial'))
 {%- endmacro %}
+{# Of usage_states, the two bits of reasoning and all others. #}
+{% set reasoning_bits, other_bits = 768, 255 %}
 {% macro lacks_reasoning() -%}
-(usage_quality = 'partial' AND bitAnd(usage_states, 768) != 0)
+(usage_quality = 'partial' AND bitAnd(usage_states, {{ reasoning_bits }}) != 0)
 {%- endmacro %}
 {# Which of several spans of one call is counted: the one that knows most. #}
 {% macro richness() -%}

@@ -1,6 +1,5 @@
 -- A call without a model takes that of the span above it (Codex). A call whose reasoning tokens were not reported takes the
--- count that the container above it holds, if no other call there lacks or was lent one (LangGraph under OpenLLMetry). Of
--- usage_states 768 are the bits of reasoning, and 255 all others.
+-- count that the container above it holds, if no other call there lacks or was lent one (LangGraph under OpenLLMetry).
 {% import 'keys.sql' as made %}
 INSERT INTO {{ changed }}
 SELECT * REPLACE (
@@ -14,8 +13,8 @@ FROM
             if(nameless, parent_request_model, request_model) AS request_model,
             if(nameless, parent_response_model, response_model) AS response_model,
             if(lends, toUInt32(least(parent_reasoning, output_tokens)), reasoning_tokens) AS reasoning_tokens,
-            if(lends, toUInt16(bitAnd(usage_states, 255)), usage_states) AS usage_states,
-            if(lends AND bitAnd(usage_states, 255) = 0, 'reported', usage_quality) AS usage_quality,
+            if(lends, toUInt16(bitAnd(usage_states, {{ made.other_bits }})), usage_states) AS usage_states,
+            if(lends AND bitAnd(usage_states, {{ made.other_bits }}) = 0, 'reported', usage_quality) AS usage_quality,
             toUInt8(lent OR lends) AS lent)
     FROM
     (
