@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ecomind_processor.footprint import Quantities
 from ecomind_semconv import blobs, dialects, usage
+from ecomind_semconv.units import MS_PER_SECOND
 
 Value = str | int | float
 Given = Mapping[str, int | None]
@@ -63,6 +64,7 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
     models = _name(found, "request_model"), _name(found, "response_model")
     given = {count: _given(count, found) for count in usage.COUNTS}
     measured_mj = _measured_mj(found.get("measured_energy"))
+    units = _units(found)
 
     stand_in = operation == "invoke_agent" and span.is_one_of(usage.STAND_INS)
     unused = given["input"] is None and given["output"] is None
@@ -71,10 +73,15 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
         reason = "container"
     elif unused and (failed or _text(found.get("error"))):
         reason = "error"
-    elif unused and measured_mj is None and not (span.provider or any(models) or stand_in):
+    elif (
+        unused
+        and measured_mj is None
+        and not (span.provider or any(models) or stand_in or any(units.values()))
+    ):
         reason = "no_model"
 
-    counts, states = _counted(span, given, infers=not reason and measured_mj is None)
+    infers = not reason and measured_mj is None and not any(units.values())
+    counts, states = _counted(span, given, infers=infers)
     quality = "estimated" if states & _NO_WHOLE else "partial" if states else "reported"
     return Reading(
         span.provider,
@@ -83,7 +90,7 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
         place=_name(found, "region") or _host(found),
         service_tier=_name(found, "service_tier"),
         response_id="" if span.is_one_of(usage.REWRITTEN_IDS) else _text(found.get("response_id")),
-        counts=counts._replace(measured_energy_mj=measured_mj or 0),
+        counts=counts._replace(measured_energy_mj=measured_mj or 0, **units),
         states=states,
         usage_quality="" if reason else quality,
         reason=reason,
@@ -155,13 +162,27 @@ def _integer(value: Value | None) -> int | None:
     return None if value is None or value is True or value.bit_length() > 63 else value
 
 
-def _measured_mj(value: Value | None) -> int | None:
-    """Joules, as a number or a decimal text → millijoules."""
+def _float(value: Value | None, most: float) -> float | None:
+    """A number or a decimal text from 0 to `most`."""
     if isinstance(value, str):
         value = float(value) if _DECIMAL.fullmatch(value) else None
-    if value is None or value is True or not 0 <= value <= MAX_MEASURED_J:
+    if value is None or value is True or not 0 <= value <= most:
         return None
-    return round(float(value) * 1000)
+    return float(value)
+
+
+def _measured_mj(value: Value | None) -> int | None:
+    """Joules → millijoules."""
+    joules = _float(value, MAX_MEASURED_J)
+    return None if joules is None else round(joules * 1000)
+
+
+def _units(found: Mapping[str, Value]) -> dict[str, int]:
+    """Images, and milliseconds of audio and video; 0 where there is none or it can't be."""
+    images = _integer(found.get("images")) or 0
+    seconds = {n: _float(found.get(f"{n}_s"), dialects.MAX_MEDIA_S) for n in ("audio", "video")}
+    milliseconds = {f"{n}_ms": round((s or 0.0) * MS_PER_SECOND) for n, s in seconds.items()}
+    return {"images": images if 0 <= images <= dialects.MAX_IMAGES else 0, **milliseconds}
 
 
 def _given(count: str, found: Mapping[str, Value]) -> int | None:

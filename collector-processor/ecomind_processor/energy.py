@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 
-from ecomind_processor.factors import Architecture, FactorSet, Model
+from ecomind_processor.factor_rows import Architecture, Model
+from ecomind_processor.factors import FactorSet
 from ecomind_semconv.units import SECONDS_PER_HOUR, joules_to_wh
 
 
@@ -23,15 +24,25 @@ def slope_wh_per_token(
     `active_b` and `total_b` are billions of parameters; without a known speed the latency
     regression supplies it.
     """
-    c = factors.constant
-    batch = c("batch_size")
-    gpu_wh = c("gpu_energy_alpha_wh_per_token_per_b") * math.exp(
-        c("gpu_energy_beta_per_request") * batch
-    ) * active_b + c("gpu_energy_gamma_wh_per_token")
-    seconds = 1 / tokens_per_second if tokens_per_second else _latency_seconds(active_b, factors)
     gpus = gpu_count(total_b, factors)
-    server_wh = seconds / SECONDS_PER_HOUR * c("server_power_w") * gpus / c("server_gpus") / batch
-    return gpus * gpu_wh + server_wh
+    seconds = seconds_per_token(active_b, tokens_per_second, factors)
+    return gpus * gpu_wh_per_token(active_b, factors) + seconds * server_wh_per_second(
+        gpus, factors
+    )
+
+
+def gpu_wh_per_token(active_b: float, factors: FactorSet) -> float:
+    """EcoLogits' energy of one GPU per output token; Wh."""
+    c = factors.constant
+    at_batch = math.exp(c("gpu_energy_beta_per_request") * c("batch_size"))
+    alpha = c("gpu_energy_alpha_wh_per_token_per_b")
+    return alpha * at_batch * active_b + c("gpu_energy_gamma_wh_per_token")
+
+
+def server_wh_per_second(gpus: int, factors: FactorSet) -> float:
+    """A request's share of the server without its GPUs, while it is answered; Wh per second."""
+    c = factors.constant
+    return c("server_power_w") / SECONDS_PER_HOUR * gpus / c("server_gpus") / c("batch_size")
 
 
 def gpu_count(total_b: float, factors: FactorSet) -> int:
@@ -42,7 +53,12 @@ def gpu_count(total_b: float, factors: FactorSet) -> int:
     return 1 << (gpus - 1).bit_length()
 
 
-def _latency_seconds(active_b: float, factors: FactorSet) -> float:
+def seconds_per_token(
+    active_b: float, tokens_per_second: float | None, factors: FactorSet
+) -> float:
+    """Seconds for one output token: by the known speed, else by EcoLogits' regression."""
+    if tokens_per_second:
+        return 1 / tokens_per_second
     c = factors.constant
     return (
         c("latency_alpha_seconds_per_token_per_b") * active_b

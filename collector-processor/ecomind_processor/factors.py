@@ -12,140 +12,38 @@ import datetime
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-DEFAULT_SET = "ecomind-2026.1"
+from ecomind_processor.factor_rows import (
+    UNDATED,
+    Architecture,
+    Dated,
+    Facility,
+    Host,
+    Hosting,
+    LibraryMix,
+    Line,
+    Measure,
+    Mix,
+    Model,
+    ModelClass,
+    Number,
+    Series,
+    Source,
+    Spelling,
+    Zone,
+)
+
+DEFAULT_SET = "ecomind-2026.2.0"
 """The set that new events are enriched with."""
 
 
 class FactorSetError(Exception):
     """A factor set that isn't there, or isn't what its checksum says. The message names the fix."""
-
-
-class Number(NamedTuple):
-    """A number and the key of the measure that says its unit, boundary and source."""
-
-    value: float
-    by: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a number was read. `retrieved` is the day somebody looked."""
-
-    title: str
-    url: str
-    year: int
-    licence: str
-    retrieved: datetime.date
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What numbers of one origin mean. `judgement` marks what nobody has measured."""
-
-    unit: str
-    boundary: str
-    source: Source
-    judgement: bool
-    note: str
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Parameter counts in billions as (min, max), and the serving speed where known."""
-
-    total_b: tuple[float, float]
-    active_b: tuple[float, float]
-    tokens_per_second: float | None
-    by: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """A catalogue entry. `kind` is benchmark, architecture, like or class; `evidence` its key."""
-
-    id: str
-    vendor: str
-    released: datetime.date | None
-    retired: datetime.date | None
-    kind: str
-    evidence: str
-    names: tuple[str, ...]
-    aliases: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ModelClass:
-    """What an unknown name costs: the geometric mean of `models`, or one `architecture`.
-
-    A name that holds one of `markers` belongs to the class.
-    """
-
-    id: str
-    name: str
-    models: tuple[str, ...]
-    architecture: str
-    markers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A family and tier of it, models oldest first; what moving pointers and new names mean."""
-
-    id: str
-    match: re.Pattern[str]
-    pointers: tuple[str, ...]
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A grid zone: g CO2e and litres of water per kWh. No water means the parent's."""
-
-    id: str
-    name: str
-    tier: str
-    parent: str
-    co2e_g_per_kwh: Number
-    water_l_per_kwh: Number | None
-    aliases: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Facility:
-    """Who runs the machines. WUE: L per kWh of IT energy, by consumption or withdrawal."""
-
-    id: str
-    name: str
-    zone: str
-    pue: Number
-    wue_l_per_kwh: Number
-    water_basis: str
-    aliases: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Host:
-    """An endpoint's host: `match` may capture `region`; `zone` is "" where the host says none."""
-
-    match: re.Pattern[str]
-    facility: str
-    zone: str
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """What is taken off a name before it is looked up."""
-
-    region_prefixes: Mapping[str, str]
-    vendor_prefixes: frozenset[str]
-    tags: frozenset[str]
-    suffixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +61,9 @@ class FactorSet:
     grid_bands: Mapping[str, float]
     benchmarks: Mapping[str, Number]
     architectures: Mapping[str, Architecture]
+    registered: Mapping[str, str]
+    hostings: Mapping[str, Hosting]
+    mixes: Mapping[str, LibraryMix]
     classes: Mapping[str, ModelClass]
     models: Mapping[str, Model]
     names: Mapping[str, str]
@@ -225,6 +126,8 @@ def parse(d: Mapping[str, Any]) -> FactorSet:
     models = {m["id"]: _model(m) for m in d["models"]}
     zones = {z["id"]: _zone(z) for z in d["zones"]}
     facilities = {f["id"]: _facility(f) for f in d["facilities"]}
+    architectures = {key: _architecture(a) for key, a in d["architectures"].items()}
+    listed = sorted(architectures.items(), reverse=True)
     return FactorSet(
         id=d["id"],
         published=datetime.date.fromisoformat(d["published"]),
@@ -236,7 +139,10 @@ def parse(d: Mapping[str, Any]) -> FactorSet:
         energy_bands=d["bands"]["energy"],
         grid_bands=d["bands"]["grid"],
         benchmarks={key: Number(*n) for key, n in d["benchmarks"].items()},
-        architectures={key: _architecture(a) for key, a in d["architectures"].items()},
+        architectures=architectures,
+        registered={fold(key.rpartition("/")[2]): key for key, a in listed if a.provider},
+        hostings=_hostings(d.get("providers", {})),
+        mixes={zone: LibraryMix(*mix) for zone, mix in d.get("mixes", {}).items()},
         classes={c["id"]: _class(c) for c in d["classes"]},
         models=models,
         names={fold(name): m.id for m in models.values() for name in (m.id, *m.names)},
@@ -264,8 +170,28 @@ def _measure(m: Mapping[str, Any]) -> Measure:
 def _architecture(a: Mapping[str, Any]) -> Architecture:
     total, active = a["total_b"], a["active_b"]
     return Architecture(
-        (total[0], total[1]), (active[0], active[1]), a["tokens_per_second"], a["by"]
+        total_b=(total[0], total[1]),
+        active_b=(active[0], active[1]),
+        tokens_per_second=a.get("tokens_per_second"),
+        by=a["by"],
+        seconds_to_first_token=a.get("seconds_to_first_token"),
+        provider=a.get("provider", ""),
     )
+
+
+def _hostings(providers: Mapping[str, Any]) -> dict[str, Hosting]:
+    """EcoLogits' providers by the facilities of ours that they stand for."""
+    return {
+        facility: Hosting(key, h["zone"], tuple(h["pue"]), tuple(h["wue"]), h["by"])
+        for key, h in providers.items()
+        for facility in h["serves"]
+    }
+
+
+def _series(raw: Sequence[Any]) -> Series:
+    """A number of every year known: [[year, value, measure], …], or [value, measure] of none."""
+    rows = raw if isinstance(raw[0], list) else [[UNDATED, *raw]]
+    return Series(Dated(*row) for row in rows)
 
 
 def _class(c: Mapping[str, Any]) -> ModelClass:
@@ -312,9 +238,11 @@ def _zone(z: Mapping[str, Any]) -> Zone:
         name=z["name"],
         tier=z["tier"],
         parent=z["parent"],
-        co2e_g_per_kwh=Number(*z["co2e"]),
+        co2e_g_per_kwh=_series(z["co2e"]),
         water_l_per_kwh=Number(*z["water"]) if z["water"] else None,
         aliases=tuple(z["aliases"]),
+        mix=tuple(Mix(*row) for row in z.get("mix", ())),
+        water_stress=tuple(z["stress"]) if z.get("stress") else None,
     )
 
 
@@ -323,8 +251,8 @@ def _facility(f: Mapping[str, Any]) -> Facility:
         id=f["id"],
         name=f["name"],
         zone=f["zone"],
-        pue=Number(*f["pue"]),
-        wue_l_per_kwh=Number(*f["wue"]),
+        pue=_series(f["pue"]),
+        wue_l_per_kwh=_series(f["wue"]),
         water_basis=f["water_basis"],
         aliases=tuple(f["aliases"]),
     )

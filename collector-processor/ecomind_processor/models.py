@@ -15,12 +15,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ecomind_processor import energy
-from ecomind_processor.factors import Architecture, FactorSet, Line, Model, fold
+from ecomind_processor.factor_rows import Architecture, Line, Model
+from ecomind_processor.factors import FactorSet, fold
 
 TIERS = "ABCDEF"
 
 EVIDENCE_TIERS = {"benchmark": "C", "architecture": "D", "like": "E", "class": "F"}
 """Tier of an exact match, by the kind of evidence the model carries."""
+
+
+EMBEDDING = "class:embedding"
+"""The default class of embedding models."""
 
 
 class Match(NamedTuple):
@@ -98,6 +103,15 @@ def _exact(name: Name, day: datetime.date, factors: FactorSet) -> Match | None:
         if spelling in factors.names:
             model = factors.models[factors.names[spelling]]
             return _found(model, "exact name", EVIDENCE_TIERS[model.kind], factors)
+    return None
+
+
+def _registered(name: Name, day: datetime.date, factors: FactorSet) -> Match | None:
+    for spelling in name.spellings:
+        key = factors.registered.get(spelling)
+        if key:
+            slope = energy.of_architecture(factors.architectures[key], factors)
+            return Match(key, "exact name in EcoLogits", EVIDENCE_TIERS["architecture"], slope)
     return None
 
 
@@ -190,7 +204,17 @@ def _family(name: Name, day: datetime.date, factors: FactorSet) -> Match | None:
 
 
 Rule = Callable[[Name, datetime.date, FactorSet], Match | None]
-RULES: tuple[Rule, ...] = (_exact, _dated, _alias, _pointer, _prefix, _sized, _embedding, _family)
+RULES: tuple[Rule, ...] = (
+    _exact,
+    _dated,
+    _alias,
+    _pointer,
+    _registered,
+    _prefix,
+    _sized,
+    _embedding,
+    _family,
+)
 
 
 def identify(text: str, day: datetime.date, factors: FactorSet) -> Match | None:

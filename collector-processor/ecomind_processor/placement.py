@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ecomind_processor.factors import Facility, FactorSet, Number, Zone
+from ecomind_processor.factor_rows import Facility, Number, Zone
+from ecomind_processor.factors import FactorSet
 
 WORLD = "WOR"
 UNKNOWN = "unknown"

@@ -1,9 +1,12 @@
 """From the names on a call to its coefficients: the first hit wins, and the tier is kept.
 
-Owns the order of the rules and the method `ecomind@v1`; which model a name means is `models.py`,
-which grid a place means is `placement.py`, and every number is in a factor set (`factors.py`).
-Nothing here fails and nothing here is zero: a name that nobody knows costs what its class costs,
-with a wide band.
+Owns the order of the rules and what each method makes of them; which model a name means is
+`models.py`, which grid a place means is `placement.py`, and every number is in a factor set
+(`factors.py`). Nothing here fails and nothing here is zero: a name that nobody knows costs what its
+class costs, with a wide band.
+
+A method says which evidence is admitted. What it does not admit is passed over, down to the default
+class: `benchmark` takes no guessed size, `class` takes nothing else, `measured` takes measurements.
 
 Formulas and tiers: docs/methodology.md.
 """
@@ -11,13 +14,14 @@ Formulas and tiers: docs/methodology.md.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ecomind_processor import models
+from ecomind_processor import compatible, models
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.placement import Placement, place, water
-from ecomind_semconv.units import MILLIJOULES_PER_WH
+from ecomind_semconv.units import WH_PER_MILLIJOULE
 from ecomind_semconv.usage import BANDS
 
 MEASURED = "measured"
@@ -38,26 +42,30 @@ class CallKey(NamedTuple):
 
 
 class Energy(NamedTuple):
-    """IT energy per unit of quantity, in Wh and with the idle share, and how it was derived."""
+    """What a method makes of a call: its evidence, and coefficients by name, in their units."""
 
     method: str
+    model: str
+    how: str
     tier: str
-    input_token: float
-    long_input_extra: float
-    cache_read: float
-    cache_write: float
-    output_token: float
-    measured_mj: float
+    numbers: Mapping[str, float | None]
+    bounded: bool = False  # low and high are the method's own, so that no band is put on them
 
 
-def resolve(key: CallKey, factors: FactorSet) -> Coefficients:
-    """The coefficients of a call. Never fails: an unknown model gets the class default, tier F."""
-    match = identified(key, factors)
-    spent = _measured() if key.measured else _estimated(match, factors)
+def resolve(key: CallKey, factors: FactorSet, method: str = "") -> Coefficients:
+    """The coefficients of a call by a method of `METHODS`, or the set's own.
+
+    Never fails: an unknown model gets the class default, tier F. Raises KeyError for an unknown
+    method.
+    """
     hint = models.zone_hint(key.request_model or key.response_model, factors)
-    band_usage = 1.0 if key.measured else BANDS.get(key.usage_quality, 1.0)
     placed = place(key.place, key.provider, hint, factors)
-    return _coefficients(match, spent, placed, band_usage, factors)
+    spent = (
+        _measured(key, factors)
+        if key.measured
+        else METHODS[method or factors.method](key, placed, factors)
+    )
+    return _coefficients(key, spent, placed, factors)
 
 
 def identified(key: CallKey, factors: FactorSet) -> models.Match:
@@ -69,20 +77,63 @@ def identified(key: CallKey, factors: FactorSet) -> models.Match:
     return models.default_class(factors)
 
 
-def _estimated(match: models.Match, factors: FactorSet) -> Energy:
+def _measured(key: CallKey, factors: FactorSet) -> Energy:
+    match = identified(key, factors)
+    return Energy(MEASURED, match.model, match.how, "A", {"wh_per_measured_mj": WH_PER_MILLIJOULE})
+
+
+def _by_ladder(key: CallKey, placed: Placement, factors: FactorSet) -> Energy:
+    """`ecomind@v1`: the best evidence there is."""
+    return _affine("ecomind@v1", identified(key, factors), factors)
+
+
+def _by_benchmark(key: CallKey, placed: Placement, factors: FactorSet) -> Energy:
+    """`benchmark`: energy that somebody measured on open weights, else the default class."""
+    match = identified(key, factors)
+    known = factors.models.get(match.model)
+    measured = known is not None and known.kind == "benchmark"
+    return _affine("benchmark", match if measured else models.default_class(factors), factors)
+
+
+def _by_class(key: CallKey, placed: Placement, factors: FactorSet) -> Energy:
+    """`class`: the default class, whatever the name says."""
+    match = identified(key, factors)
+    embedding = match.model == models.EMBEDDING
+    return _affine("class", match if embedding else models.default_class(factors), factors)
+
+
+def _by_ecologits(key: CallKey, placed: Placement, factors: FactorSet) -> Energy:
+    """`ecologits@0.11.3`: that library's formulas, clamp, data centres and electricity."""
+    names = (key.response_model, key.request_model)
+    span = compatible.span_of(names, identified(key, factors), factors)
+    numbers = compatible.numbers(span, placed, factors)
+    exact = span.how == compatible.EXACT
+    return Energy(compatible.METHOD, span.model, span.how, span.tier, numbers, bounded=exact)
+
+
+Method = Callable[[CallKey, Placement, FactorSet], Energy]
+METHODS: dict[str, Method] = {
+    "ecomind@v1": _by_ladder,
+    compatible.METHOD: _by_ecologits,
+    "benchmark": _by_benchmark,
+    "class": _by_class,
+}
+"""Method → what it makes of a call that brings no measurement of its own."""
+
+
+def _affine(method: str, match: models.Match, factors: FactorSet) -> Energy:
     c = factors.constant
     output = match.wh_per_output_token * c("idle_share")
     uncached = output * c("input_per_output_token")
-    return Energy(
-        method=factors.method,
-        tier=match.tier,
-        input_token=_settled(uncached),
-        long_input_extra=_settled(uncached * (c("long_input_per_input_token") - 1)),
-        cache_read=_settled(uncached * c("cache_read_per_input_token")),
-        cache_write=_settled(uncached * c("cache_write_per_input_token")),
-        output_token=_settled(output),
-        measured_mj=0.0,
-    )
+    numbers = {
+        "wh_per_input_token": uncached,
+        "wh_per_input_token_over_32k": uncached * (c("long_input_per_input_token") - 1),
+        "wh_per_cache_read_token": uncached * c("cache_read_per_input_token"),
+        "wh_per_cache_write_token": uncached * c("cache_write_per_input_token"),
+        "wh_per_output_token": output,
+    }
+    settled = {name: _settled(wh) for name, wh in numbers.items()}
+    return Energy(method, match.model, match.how, match.tier, settled)
 
 
 def _settled(wh: float) -> float:
@@ -90,48 +141,53 @@ def _settled(wh: float) -> float:
     return float(f"{wh:.12g}")
 
 
-def _measured() -> Energy:
-    return Energy(MEASURED, "A", 0.0, 0.0, 0.0, 0.0, 0.0, 1 / MILLIJOULES_PER_WH)
+_NO_ENERGY: dict[str, float | None] = {
+    "wh_per_call": 0.0,
+    "wh_per_input_token": 0.0,
+    "wh_per_input_token_over_32k": 0.0,
+    "wh_per_cache_read_token": 0.0,
+    "wh_per_cache_write_token": 0.0,
+    "wh_per_output_token": 0.0,
+    "wh_per_reasoning_token": 0.0,
+    "wh_per_measured_mj": 0.0,
+}
 
 
 def _coefficients(
-    match: models.Match,
-    spent: Energy,
-    placed: Placement,
-    band_usage: float,
-    factors: FactorSet,
+    key: CallKey, spent: Energy, placed: Placement, factors: FactorSet
 ) -> Coefficients:
     zone, facility = placed.zone, placed.facility
     water_zone, water_l_per_kwh = water(zone, factors)
     how_water = "" if water_zone is zone else f"; water: {water_zone.name}"
+    carbon = zone.co2e_g_per_kwh.on(key.day)
+    usage = 1.0 if key.measured else BANDS.get(key.usage_quality, 1.0)
+    decided: dict[str, float | None] = {
+        **_NO_ENERGY,
+        "pue": facility.pue.on(key.day).value,
+        "co2e_g_per_kwh_location": carbon.value,
+        "co2e_g_per_kwh_embodied": factors.constant("embodied_g_per_kwh"),
+        "water_l_per_kwh_onsite": facility.wue_l_per_kwh.on(key.day).value,
+        "water_l_per_kwh_offsite": water_l_per_kwh.value,
+        "band_energy": factors.energy_bands[spent.tier] * usage,
+        "band_grid": factors.grid_bands[zone.tier],
+        "band_water": _water_band(water_zone.tier, factors),
+        **({"band_energy": usage, "band_grid": 1.0, "band_water": 1.0} if spent.bounded else {}),
+        **spent.numbers,
+    }
     return Coefficients(
         method=spent.method,
         factor_set=factors.id,
         provider=facility.id,
-        model=match.model,
-        model_match=match.how,
+        model=spent.model,
+        model_match=spent.how,
         model_tier=spent.tier,
         zone=zone.id,
         zone_match=placed.how + how_water,
         grid_tier=zone.tier,
-        wh_per_call=0.0,
-        wh_per_input_token=spent.input_token,
-        wh_per_input_token_over_32k=spent.long_input_extra,
-        wh_per_cache_read_token=spent.cache_read,
-        wh_per_cache_write_token=spent.cache_write,
-        wh_per_output_token=spent.output_token,
-        wh_per_reasoning_token=0.0,
-        wh_per_measured_mj=spent.measured_mj,
-        pue=facility.pue.value,
-        co2e_g_per_kwh_location=zone.co2e_g_per_kwh.value,
         co2e_g_per_kwh_market=None,
-        co2e_g_per_kwh_embodied=factors.constant("embodied_g_per_kwh"),
-        water_l_per_kwh_onsite=facility.wue_l_per_kwh.value,
-        water_l_per_kwh_offsite=water_l_per_kwh.value,
-        band_usage=band_usage,
-        band_energy=factors.energy_bands[spent.tier] * band_usage,
-        band_grid=factors.grid_bands[zone.tier],
-        band_water=_water_band(water_zone.tier, factors),
+        band_usage=usage,
+        grid_year=carbon.year,
+        **decided,  # type: ignore[arg-type]
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ecomind_processor.derivation import Step
 from ecomind_processor.dialect import bands
+from ecomind_processor.explain import explain
 from ecomind_processor.footprint import Coefficients, Footprint, Quantities, footprint
 from ecomind_processor.footprint import Range as Band
 from ecomind_query import cursors
 from ecomind_query.coefficients import CoefficientBook
-from ecomind_query.derivation import derive, not_counted
 from ecomind_query.errors import BadParameter
+from ecomind_query.explaining import steps
 from ecomind_query.models import CallDetail, CallRow, Calls, Count, Range
 from ecomind_query.periods import moment
 from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
@@ -45,7 +47,7 @@ def list_calls(
     entries = book.entries(queries, (row["coef_id"] for row in rows))
     shown = rows[:limit]
     return Calls(
-        calls=[call_row(row, entries[row["coef_id"]].coefficients) for row in shown],
+        calls=[call_row(row, entries[row["coef_id"]]) for row in shown],
         next_cursor=_cursor_after(queries.reach, shown[-1]) if len(rows) > limit else None,
     )
 
@@ -57,7 +59,7 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
     if not rows:
         return None
     row, cancelled = standing(rows), cancelled_rows(rows)
-    coefficients = book.entries(queries, [row["coef_id"]])[row["coef_id"]].coefficients
+    coefficients = book.entries(queries, [row["coef_id"]])[row["coef_id"]]
     result = _footprint(row, coefficients)
     market = result.co2e_g_market
     return CallDetail(
@@ -70,12 +72,20 @@ def call_detail(queries: Queries, book: CoefficientBook, id: str) -> CallDetail 
         water_ml_onsite=as_range(result.water_ml_onsite),
         water_ml_offsite=as_range(result.water_ml_offsite),
         coefficients={"coef_id": f"{row['coef_id']:016x}", **vars_of(coefficients)},
-        derivation=derive(quantities(row), coefficients, result)
-        if row["counted"]
-        else not_counted(row["reason"]),
+        derivation=steps(
+            explain(quantities(row), coefficients).steps
+            if row["counted"]
+            else (not_counted(row["reason"]),)
+        ),
         cancelled_by_reconcile=bool(cancelled)
         and (not row["counted"] or _row_key(row) in cancelled),
     )
+
+
+def not_counted(reason: str) -> Step:
+    """The only step of a call that has no footprint of its own."""
+    formula = f"no billable call of its own, so no footprint of its own; reason: {reason}"
+    return Step("Not counted", formula, 0.0, "Wh, g, mL", "docs/api.md, why a call does not count")
 
 
 def bound_filters(filters: Mapping[str, str]) -> dict[str, object]:

@@ -6,7 +6,7 @@ band around the mid value, never a confidence interval. `None` means "not availa
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -176,13 +176,36 @@ class Calls(Model):
 
 
 class Derivation(Model):
-    """One line of how a figure came about: the formula with its numbers put in."""
+    """One step of how a figure came about: the formula with its numbers put in, and the result."""
 
     name: str
     formula: str
-    numbers: str
-    result: str
+    value: float | None  # None: not available
+    unit: str
     source: str
+
+
+class Explained(Model):
+    """The footprint of a call that was described, and every step to it."""
+
+    energy_wh: Range
+    co2e_g_location: Range
+    co2e_g_market: Range | None  # None without contractual evidence
+    co2e_g_embodied: Range
+    water_ml_onsite: Range
+    water_ml_offsite: Range
+    tier_energy: str  # A measured … F default class
+    tier_grid: str  # A hourly … E world
+    method: str
+    factor_set: str
+    factor_set_sha256: str
+    model: str  # the catalogue's name for it, or the class
+    model_match: str
+    operator: str
+    zone: str
+    zone_match: str
+    day: date
+    steps: list[Derivation]
 
 
 class Count(Model):

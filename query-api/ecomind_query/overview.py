@@ -71,7 +71,7 @@ def tier_shares(parts: Sequence[Part]) -> list[TierShare]:
     """Calls and energy by the evidence they rest on, the best first."""
     by_tier: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
-        by_tier[part.entry.coefficients.model_tier].append(part)
+        by_tier[part.coefficients.model_tier].append(part)
     sums = {tier: totals(by_tier[tier]) for tier in sorted(by_tier)}
     whole = math.fsum(each.energy_wh.mid for each in sums.values())
     return [
@@ -89,7 +89,7 @@ def factor_set(parts: Sequence[Part]) -> str:
     """The factor set behind most of the calls; empty without calls."""
     calls: Counter[str] = Counter()
     for part in parts:
-        calls[part.entry.coefficients.factor_set] += part.sums.calls
+        calls[part.coefficients.factor_set] += part.sums.calls
     return max(calls, key=lambda name: (calls[name], name)) if calls else ""
 
 

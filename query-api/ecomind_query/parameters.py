@@ -5,6 +5,7 @@ A name that is not here is refused, so that a typing mistake is never ignored.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, field_validator
@@ -78,6 +79,32 @@ class CallsQuery(Filters, Days):
         None, max_length=200, description="`next_cursor` of the answer before, as it is."
     )
     limit: int = Field(50, ge=1, le=500, description="Calls in one answer.")
+
+
+Tokens = Annotated[int, Field(ge=0, le=100_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class ExplainQuery(Model):
+    """Query of `GET /v1/explain`: a call to be explained; what is left out it did not have."""
+
+    model: Text = Field(description="The model's name, as calls write it.", examples=["gpt-4o"])
+    provider: Text = Field("", description="Such as `openai` or `aws.bedrock`.")
+    region: Text = Field("", description="Cloud region or endpoint host that the model ran in.")
+    zone: Text = Field("", description="Instead of `region`: a grid zone, such as `USA`.")
+    input_tokens: Tokens = Field(0, description="All input, from a cache or not.")
+    cache_read_tokens: Tokens = Field(0, description="Input tokens read from a cache.")
+    cache_write_tokens: Tokens = Field(0, description="Input tokens written to a cache.")
+    output_tokens: Tokens = Field(0, description="All output, reasoning included.")
+    reasoning_tokens: Tokens = Field(0, description="Output tokens spent on reasoning.")
+    images: Annotated[int, Field(ge=0, le=10_000)] = Field(0, description="Images made.")
+    audio_s: Seconds = Field(0, description="Seconds of audio made or read.")
+    video_s: Seconds = Field(0, description="Seconds of video made.")
+    latency_s: Seconds = Field(0, description="Duration; bounds the method of EcoLogits.")
+    service_tier: Text = Field("", description="Such as `batch`.")
+    method: Text = Field("", description="Method; the factor set's own if left out.")
+    factor_set: Text = Field("", description="Factor set; the newest if left out.")
+    day: date | None = Field(None, description="UTC day of the call; today if left out.")
 
 
 class OverviewQuery(Model):

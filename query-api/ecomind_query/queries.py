@@ -63,7 +63,8 @@ _USAGE_ROWS = """
     SELECT project_id, team, service, environment, provider, request_model, response_model, place,
            hour, usage_quality, coef_id, calls, adjusted_calls_milli, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens,
-           reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj
+           reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj,
+           images, audio_ms, video_ms, generation_us, generation_us_high
     FROM usage_hourly
     WHERE {own}
       AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
@@ -74,7 +75,9 @@ _USAGE_ROWS = """
            sign * toInt64(c.input_tokens), sign * toInt64(c.cache_read_tokens),
            sign * toInt64(c.cache_write_tokens), sign * toInt64(c.output_tokens),
            sign * toInt64(c.reasoning_tokens), sign * greatest(uncached, 0),
-           sign * greatest(uncached - 32000, 0), sign * toInt64(c.measured_energy_mj)
+           sign * greatest(uncached - 32000, 0), sign * toInt64(c.measured_energy_mj),
+           sign * toInt64(c.images), sign * toInt64(c.audio_ms), sign * toInt64(c.video_ms),
+           sign * toInt64(c.generation_us), sign * toInt64(c.generation_us_high)
     FROM (
         SELECT *, toInt64(input_tokens) - cache_read_tokens - cache_write_tokens AS uncached
         FROM calls
@@ -95,7 +98,9 @@ SELECT CAST([{groups}], 'Array(String)') AS group, provider,
        sum(r.cache_write_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens,
        sum(r.reasoning_tokens) AS reasoning_tokens, sum(r.uncached_tokens) AS uncached_tokens,
        sum(r.input_tokens_over_32k) AS input_tokens_over_32k,
-       sum(r.measured_energy_mj) AS measured_energy_mj
+       sum(r.measured_energy_mj) AS measured_energy_mj, sum(r.images) AS images,
+       sum(r.audio_ms) AS audio_ms, sum(r.video_ms) AS video_ms,
+       sum(r.generation_us) AS generation_us, sum(r.generation_us_high) AS generation_us_high
 FROM ({rows}) AS r
 GROUP BY group, provider, request_model, response_model, month, usage_quality, coef_id
 HAVING calls != 0
@@ -113,8 +118,8 @@ _CALL_COLUMNS = """
     start_time, received_at, duration_us, project_id, team, service, environment, provider,
     request_model, response_model, place, operation, scope, trace_hash, span_id, segment_id,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, signal, counted, reason,
-    sign, coef_id
+    measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+    adjusted_calls_milli, signal, counted, reason, sign, coef_id
 """
 
 _VERSION = ", ".join(VERSION)

@@ -17,9 +17,17 @@ from ecomind_query import event
 from ecomind_query.callers import API_KEY, KEYS, Reading, Responses, Writing
 from ecomind_query.cursors import call_id
 from ecomind_query.desk import Desk
-from ecomind_query.models import CallDetail, Calls, Overview, Totals, Usage
+from ecomind_query.explaining import explained
+from ecomind_query.models import CallDetail, Calls, Explained, Overview, Totals, Usage
 from ecomind_query.once import Once
-from ecomind_query.parameters import CallsQuery, Days, OverviewQuery, SpansQuery, UsageQuery
+from ecomind_query.parameters import (
+    CallsQuery,
+    Days,
+    ExplainQuery,
+    OverviewQuery,
+    SpansQuery,
+    UsageQuery,
+)
 from ecomind_query.reader import Reader
 from ecomind_query.shapes import Accepted, Event, Problem, Received, SqlResult, SqlStatement
 from ecomind_receiver.ingest import PROTOBUF
@@ -80,6 +88,11 @@ def _figures(reader: Reader, desk: Desk) -> APIRouter:
     async def daily(reach: Reading, query: Annotated[Days, Query()]) -> Usage:
         """Totals of each UTC day, by default of the last 30; days without calls have zeros."""
         return await desk.ask(reader.daily, reach, start=query.from_, end=query.to)
+
+    @router.get("/explain", summary="The footprint of a call that you describe, step by step")
+    async def explain(reach: Reading, query: Annotated[ExplainQuery, Query()]) -> Explained:
+        """Every factor with its source, the arithmetic and the range. Nothing is unknown."""
+        return explained(query, datetime.now(UTC).date())
 
     @router.get("/overview", summary="What the front page shows")
     async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:

@@ -12,23 +12,28 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ecomind_processor.footprint import Coefficients, Footprint
+from ecomind_processor.footprint import Coefficients, Footprint, point, ranged
 from ecomind_processor.footprint import Range as Band
-from ecomind_query.coefficients import Entry
 from ecomind_query.models import Range, Totals
+from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
 from ecomind_semconv.usage import STATES
 
 TERMS = (
-    ("calls", "wh_per_call"),
-    ("uncached_tokens", "wh_per_input_token"),
-    ("input_tokens_over_32k", "wh_per_input_token_over_32k"),
-    ("cache_read_tokens", "wh_per_cache_read_token"),
-    ("cache_write_tokens", "wh_per_cache_write_token"),
-    ("output_tokens", "wh_per_output_token"),
-    ("reasoning_tokens", "wh_per_reasoning_token"),
-    ("measured_energy_mj", "wh_per_measured_mj"),
+    ("calls", "wh_per_call", 1),
+    ("uncached_tokens", "wh_per_input_token", 1),
+    ("input_tokens_over_32k", "wh_per_input_token_over_32k", 1),
+    ("cache_read_tokens", "wh_per_cache_read_token", 1),
+    ("cache_write_tokens", "wh_per_cache_write_token", 1),
+    ("output_tokens", "wh_per_output_token", 1),
+    ("reasoning_tokens", "wh_per_reasoning_token", 1),
+    ("measured_energy_mj", "wh_per_measured_mj", 1),
+    ("images", "wh_per_image", 1),
+    ("audio_ms", "wh_per_audio_second", MS_PER_SECOND),
+    ("video_ms", "wh_per_video_second", MS_PER_SECOND),
+    ("generation_us", "wh_per_second", US_PER_SECOND),
 )
-"""Sum → the coefficient it is multiplied with; the products add to the IT energy."""
+"""Sum, the coefficient it is multiplied with, and how many of it make the coefficient's unit; the
+products add to the IT energy."""
 
 
 class Sums(NamedTuple):
@@ -44,6 +49,11 @@ class Sums(NamedTuple):
     uncached_tokens: int
     input_tokens_over_32k: int
     measured_energy_mj: int
+    images: int
+    audio_ms: int
+    video_ms: int
+    generation_us: int
+    generation_us_high: int
 
 
 class Part(NamedTuple):
@@ -51,25 +61,34 @@ class Part(NamedTuple):
 
     usage_quality: str
     sums: Sums
-    entry: Entry
+    coefficients: Coefficients
     cost_usd: float | None
 
 
 def it_energy_wh(sums: Sums, coefficients: Coefficients) -> float:
-    """Energy of the IT equipment for all these calls, in Wh, mid value."""
+    """Energy of the IT equipment for all these calls, in Wh: mid value, or smallest of a span."""
     return math.fsum(
-        getattr(sums, quantity) * getattr(coefficients, coefficient)
-        for quantity, coefficient in TERMS
+        getattr(sums, quantity) * getattr(coefficients, coefficient) / per
+        for quantity, coefficient, per in TERMS
     )
+
+
+def footprint(sums: Sums, c: Coefficients) -> Footprint:
+    """The footprint of all these calls; a method that counts time has it to the microsecond."""
+    low = point(it_energy_wh(sums, c), sums.generation_us / US_PER_SECOND, c)
+    if c.largest is c:
+        return ranged(low, low, c)
+    longest = sums._replace(generation_us=sums.generation_us_high)
+    seconds = longest.generation_us / US_PER_SECOND
+    return ranged(low, point(it_energy_wh(longest, c.largest), seconds, c.largest), c)
 
 
 def totals(parts: Sequence[Part]) -> Totals:
     """Totals over the parts. Without calls every figure is zero."""
-    it_wh = [it_energy_wh(part.sums, part.entry.coefficients) for part in parts]
-    per_wh = [part.entry.per_it_wh for part in parts]
+    footprints = [footprint(part.sums, part.coefficients) for part in parts]
 
     def figure(pick: Callable[[Footprint], Band]) -> Range:
-        return _range([(wh, pick(unit)) for wh, unit in zip(it_wh, per_wh, strict=True)])
+        return _range([pick(one) for one in footprints])
 
     onsite, offsite = figure(lambda f: f.water_ml_onsite), figure(lambda f: f.water_ml_offsite)
     calls = sum(part.sums.calls for part in parts)
@@ -86,7 +105,7 @@ def totals(parts: Sequence[Part]) -> Totals:
         reasoning_tokens=sum(part.sums.reasoning_tokens for part in parts),
         energy_wh=figure(lambda f: f.energy_wh),
         co2e_g_location=figure(lambda f: f.co2e_g_location),
-        co2e_g_market=_market(it_wh, per_wh),
+        co2e_g_market=_market(footprints),
         co2e_g_embodied=figure(lambda f: f.co2e_g_embodied),
         water_ml_onsite=onsite,
         water_ml_offsite=offsite,
@@ -110,17 +129,17 @@ def added(first: Range, second: Range) -> Range:
     )
 
 
-def _market(it_wh: list[float], per_wh: list[Footprint]) -> Range | None:
-    bands = [unit.co2e_g_market for unit in per_wh]
+def _market(footprints: list[Footprint]) -> Range | None:
+    bands = [one.co2e_g_market for one in footprints]
     known = [band for band in bands if band is not None]
-    return _range(list(zip(it_wh, known, strict=True))) if len(known) == len(bands) else None
+    return _range(known) if len(known) == len(bands) else None
 
 
-def _range(weighted: list[tuple[float, Band]]) -> Range:
+def _range(bands: list[Band]) -> Range:
     return Range(
-        low=math.fsum(wh * band.low for wh, band in weighted),
-        mid=math.fsum(wh * band.mid for wh, band in weighted),
-        high=math.fsum(wh * band.high for wh, band in weighted),
+        low=math.fsum(band.low for band in bands),
+        mid=math.fsum(band.mid for band in bands),
+        high=math.fsum(band.high for band in bands),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 
 from ecomind_processor.factors import FactorSet
-from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
+from ecomind_processor.footprint import COEFFICIENT_NAMES, SPANNED, Coefficients
 from ecomind_processor.resolution import CallKey, resolve
 from ecomind_receiver.store import Store, render
 
 COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
+NULLABLE_NUMBERS = ("co2e_g_per_kwh_market", *(f"{name}_high" for name in SPANNED))
 
 
 class Catalogue:

@@ -247,6 +247,8 @@ def decode_sql(path: str, staging: str, kind: Kind, *, retention_days: int) -> s
         "in_repr": blobs.IN_REPR,
         "max_repr_length": blobs.MAX_REPR_LENGTH,
         "max_tokens": dialects.MAX_TOKENS,
+        "max_images": dialects.MAX_IMAGES,
+        "max_media_s": dialects.MAX_MEDIA_S,
         "max_name_length": dialects.MAX_NAME_LENGTH,
         "unreported_masks": _UNREPORTED_MASKS,
         "scope_masks": _SCOPE_MASKS,

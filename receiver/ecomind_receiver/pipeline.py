@@ -21,7 +21,7 @@ from typing import Any
 
 from ecomind_receiver import plan, quarantine, segment
 from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
-from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, Catalogue
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue
 from ecomind_receiver.counting import lend, mark_losers
 from ecomind_receiver.decode import decode_sql, probe_sql
 from ecomind_receiver.frame import read_record
@@ -222,11 +222,13 @@ class Pipeline:
             f"SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM {staging}"
             " WHERE outcome = 'stored' ORDER BY month"
         )
+        timed = any(c.counts_time for c in job.plan.coefficients.values())
         for found in months:
             self._store.command(
                 render(
                     "load.sql",
                     month=found["month"],
+                    timed=timed,
                     token=f"{job.segment_id:016x}-{found['month']}",
                     segment_id=job.segment_id,
                     **self._tables,
@@ -276,7 +278,12 @@ class Pipeline:
         quarantine.keep(directory, self._spool_key, f"{job.segment_id:016x}-{name}", raw, reason)
 
     def _make_tables(self) -> None:
-        script = render("staging.sql", coefficient_numbers=COEFFICIENT_NUMBERS, **self._tables)
+        script = render(
+            "staging.sql",
+            coefficient_numbers=COEFFICIENT_NUMBERS,
+            nullable_numbers=NULLABLE_NUMBERS,
+            **self._tables,
+        )
         for statement in script.split(";"):
             self._store.command(statement)
         self._has_tables = True

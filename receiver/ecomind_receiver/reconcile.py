@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 
 from ecomind_processor.footprint import Coefficients
-from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, Catalogue
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue
 from ecomind_receiver.counting import VERSION, lend, mark_losers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
@@ -169,7 +169,12 @@ class Reconciler:
         }
 
     def _decide(self, window: dict[str, object]) -> None:
-        tables = render("reconcile_tables.sql", coefficient_numbers=COEFFICIENT_NUMBERS, **TABLES)
+        tables = render(
+            "reconcile_tables.sql",
+            coefficient_numbers=COEFFICIENT_NUMBERS,
+            nullable_numbers=NULLABLE_NUMBERS,
+            **TABLES,
+        )
         for statement in tables.split(";"):
             self._store.command(statement)
         try:

@@ -193,6 +193,8 @@ def migrate(store: Store, values: Mapping[str, object]) -> None:
                 f"Migration {name} was changed after it had been applied to {store.path}."
                 " Undo the change: a new migration must get a new number."
             )
+    for statement in _statements(render("views.sql")):
+        store.command(statement)
 
 
 def _migrations() -> dict[int, tuple[str, str]]:

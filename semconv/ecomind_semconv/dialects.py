@@ -99,6 +99,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gen_ai.request.is_stream",
     ),
     "measured_energy": ("ecomind.measured.energy",),
+    "images": ("ecomind.usage.images",),
+    "audio_s": ("ecomind.usage.audio",),
+    "video_s": ("ecomind.usage.video",),
     "time_to_first": ("gen_ai.response.time_to_first_chunk",),
     "response_id": ("gen_ai.response.id", "ai.response.id", "llm.response.id"),
     "user": ("user.id", "enduser.id", "app.installation.id", "installation.id"),
@@ -145,6 +148,9 @@ GENAI_FIELDS = (
     "input_tokens",
     "output_tokens",
     "measured_energy",
+    "images",
+    "audio_s",
+    "video_s",
 )
 """A span with a value in one of these is a GenAI span; any other is counted and dropped."""
 
@@ -267,6 +273,9 @@ LOG_EVENTS = (
 
 MAX_TOKENS = 100_000_000
 """A count above this is not a count: it is treated as absent."""
+
+MAX_IMAGES, MAX_MEDIA_S = 10_000, 86_400
+"""More images, or seconds of audio or video, than one call can have: treated as absent."""
 
 MAX_NAME_LENGTH = 128
 """Longer names are cut: a name is a label, never a place to carry content."""

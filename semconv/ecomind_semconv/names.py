@@ -24,6 +24,12 @@ ECOMIND_INFERENCE_REGION: Final = "ecomind.inference.region"
 """string. Where the model runs, as a cloud region, an ISO country or a grid zone."""
 ECOMIND_MEASURED_ENERGY: Final = "ecomind.measured.energy"
 """double. Energy of the call's IT equipment as measured by a meter or the provider, in joules."""
+ECOMIND_USAGE_IMAGES: Final = "ecomind.usage.images"
+"""int. Images that the call made."""
+ECOMIND_USAGE_AUDIO: Final = "ecomind.usage.audio"
+"""double. Audio that the call made or read, in seconds."""
+ECOMIND_USAGE_VIDEO: Final = "ecomind.usage.video"
+"""double. Video that the call made, in seconds."""
 ECOMIND_ENERGY: Final = "ecomind.energy"
 """double. Energy attributed to the call, facility overhead included, in joules; the mid value."""
 ECOMIND_ENERGY_LOW: Final = "ecomind.energy_low"
@@ -240,6 +246,9 @@ ECOMIND_CONTEXT_ATTRIBUTES: Final = (
     ECOMIND_TEAM,
     ECOMIND_INFERENCE_REGION,
     ECOMIND_MEASURED_ENERGY,
+    ECOMIND_USAGE_IMAGES,
+    ECOMIND_USAGE_AUDIO,
+    ECOMIND_USAGE_VIDEO,
     USER_ID,
     ECOMIND_ORG,
     ECOMIND_PROJECT,

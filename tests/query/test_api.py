@@ -372,6 +372,7 @@ def test_every_route_is_described_with_an_example(api: Api) -> None:
         "GET /v1/usage",
         "GET /v1/today",
         "GET /v1/aggregate/daily",
+        "GET /v1/explain",
         "GET /v1/overview",
         "GET /v1/calls",
         "GET /v1/calls/{id}",

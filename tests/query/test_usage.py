@@ -17,8 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from query.rows import MARKET, NOW, PAPER, Seed
 
-from ecomind_processor.footprint import Quantities, footprint
-from ecomind_query.coefficients import entry
+from ecomind_processor.footprint import (
+    Coefficients,
+    Quantities,
+    footprint,
+    generation_seconds,
+    uncached_tokens,
+)
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import Range
 from ecomind_query.reader import Reader
@@ -284,36 +289,58 @@ def test_provisional_until_the_window_is_closed(
     assert reader.usage(reach, start="2026-11-17", end="2026-11-18").provisional_from is None
 
 
-@given(
-    st.lists(
-        st.tuples(*[st.integers(0, 200_000)] * 2, st.integers(0, 50_000), st.integers(0, 9_000)),
-        min_size=1,
-        max_size=8,
-    ),
-    st.floats(1, 3),
+COEFFICIENTS = st.sampled_from(
+    [
+        replace(PAPER, wh_per_call=0.003, wh_per_reasoning_token=0.0005),
+        replace(PAPER, wh_per_image=2.0, wh_per_audio_second=0.1, wh_per_video_second=9.0),
+        replace(  # a smallest and a largest value, and seconds of generation
+            PAPER,
+            wh_per_second=0.01,
+            wh_per_second_high=0.03,
+            seconds_to_first_token=0.5,
+            seconds_per_output_token=0.01,
+            seconds_per_output_token_high=0.02,
+            co2e_g_per_second_embodied=0.002,
+            pue_high=1.7,
+            water_l_per_kwh_onsite_high=0.9,
+        ),
+    ]
 )
+CALLS = st.builds(
+    lambda i, o, r, w, ms: Quantities(i + r + w, r, w, o, o // 2, 0, i % 3, ms, 2 * ms, ms * 1000),
+    st.integers(0, 200_000),
+    st.integers(0, 200_000),
+    st.integers(0, 50_000),
+    st.integers(0, 9_000),
+    st.integers(0, 90_000),
+)
+
+
+@given(st.lists(CALLS, min_size=1, max_size=8), COEFFICIENTS, st.floats(1, 3))
 def test_sums_give_what_the_single_calls_give(
-    calls: list[tuple[int, int, int, int]], pue: float
+    calls: list[Quantities], coefficients: Coefficients, pue: float
 ) -> None:
-    """The footprint of summed quantities is the sum of the processor's footprints, to 1e-12."""
-    coefficients = replace(PAPER, pue=pue, wh_per_call=0.003, wh_per_reasoning_token=0.0005)
-    quantities = [Quantities(i + r + w, r, w, o, o // 2, 0) for i, o, r, w in calls]
-    uncached = [q.input_tokens - q.cache_read_tokens - q.cache_write_tokens for q in quantities]
+    """The footprint of summed quantities is the sum of the processor's footprints.
+
+    To 1e-12; where time counts, to the microsecond that the rollup keeps of each call.
+    """
+    c = replace(coefficients, pue=pue, pue_high=coefficients.pue_high and pue * 1.2)
+    uncached = [uncached_tokens(q) for q in calls]
+    own = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    also = ("reasoning_tokens", "measured_energy_mj", "images", "audio_ms", "video_ms")
     sums = Sums(
         calls=len(calls),
         adjusted_calls_milli=1000 * len(calls),
-        input_tokens=sum(q.input_tokens for q in quantities),
-        cache_read_tokens=sum(q.cache_read_tokens for q in quantities),
-        cache_write_tokens=sum(q.cache_write_tokens for q in quantities),
-        output_tokens=sum(q.output_tokens for q in quantities),
-        reasoning_tokens=sum(q.reasoning_tokens for q in quantities),
         uncached_tokens=sum(uncached),
         input_tokens_over_32k=sum(max(tokens - 32_000, 0) for tokens in uncached),
-        measured_energy_mj=0,
+        generation_us=sum(round(generation_seconds(q, c) * 1e6) for q in calls),
+        generation_us_high=sum(round(generation_seconds(q, c.largest) * 1e6) for q in calls),
+        **{name: sum(getattr(q, name) for q in calls) for name in own + also},
     )
-    whole = totals([Part("reported", sums, entry(coefficients), None)])
-    single = [footprint(q, coefficients) for q in quantities]
+    whole = totals([Part("reported", sums, c, None)])
+    single = [footprint(q, c) for q in calls]
     for name in ("energy_wh", "co2e_g_location", "co2e_g_embodied", "water_ml_offsite"):
         for end in ("low", "mid", "high"):
             expected = sum(getattr(getattr(each, name), end) for each in single)
-            assert getattr(getattr(whole, name), end) == pytest.approx(expected, rel=1e-12)
+            found = getattr(getattr(whole, name), end)
+            assert found == pytest.approx(expected, rel=1e-12, abs=1e-7 * c.wh_per_second)

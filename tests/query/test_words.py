@@ -37,9 +37,9 @@ def test_every_word_and_option_has_help(name: str, command: Any) -> None:
 
 
 def test_json_and_data_dir_are_everywhere() -> None:
-    """Except where a word has no data of its own: the factor compiler, conformance, groups."""
+    """Except where a word has no data: the factor compiler, explain, conformance, groups."""
     for name, command in words():
-        if name in cli.GROUPS or name in ("factors compile", "conformance"):
+        if name in cli.GROUPS or name in ("factors compile", "explain", "conformance"):
             continue
         options = {option for parameter in command.params for option in parameter.opts}
         assert {"--json", "--data-dir"} <= options, name

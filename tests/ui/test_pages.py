@@ -241,8 +241,8 @@ def test_one_call_shows_its_arithmetic_with_sources(client: TestClient) -> None:
     html = client.get(f"/calls/{detail.call.id}").text
     text = words(html)
     assert "CO₂e, location-based" in text and "CO2e" not in text
-    assert "0.8129 Wh × 384.4 g/kWh ÷ 1,000 = 0.3125 g range 0.0833 to 1.172 g" in text
-    assert "not available no contractual evidence for this provider and year" in text
+    assert "energy · grid ÷ 1,000 = 0.8129 · 384.4 ÷ 1,000 = 0.3125 g" in text
+    assert "no contractual evidence for this provider and year not available" in text
     assert '<a href="https://ember-energy.org/data/"' in html
     assert "CO₂e, market-based not available" in text
     assert "counted" in text and "Tier D, modelled." in text

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from ecomind_processor.factors import checksum
-from ecomind_query.factors.references import CHECKS, architectures
-from ecomind_query.factors.sources import FactorSourceError, Sources, read
+from ecomind_query.factors.references import CHECKS, architectures, measured_files
+from ecomind_query.factors.sources import Facility, FactorSourceError, Sources, Zone, read
 
 SOURCE_DIR = Path(str(files("ecomind_processor"))) / "factors"
 """Where the sources of the bundled set live, in a checkout."""
@@ -86,14 +86,17 @@ def document(s: Sources) -> dict[str, Any]:
     """The compiled set as plain data, checksum included."""
     named = s.method.set
     constants = {**s.method.constants, **s.ecologits.constants}
-    measured = (s.method, s.ecologits, s.benchmarks, s.models, s.zones, s.providers)
     body: dict[str, Any] = {
         "id": named.id,
         "published": named.published.isoformat(),
         "method": named.method,
         "sha256": "",
         "notice": NOTICE,
-        "measures": {k: m.model_dump(mode="json") for f in measured for k, m in f.measures.items()},
+        "measures": {
+            key: measure.model_dump(mode="json")
+            for file in measured_files(s).values()
+            for key, measure in file.measures.items()
+        },
         "date_sources": [source.model_dump(mode="json") for source in s.models.date_sources],
         "constants": {key: [c.value, c.by] for key, c in constants.items()},
         "constant_units": {key: c.unit for key, c in constants.items()},
@@ -101,13 +104,18 @@ def document(s: Sources) -> dict[str, Any]:
         "benchmarks": {
             k: list(b.joules_per_output_token) for k, b in s.benchmarks.benchmarks.items()
         },
-        "architectures": {k: a.model_dump(mode="json") for k, a in architectures(s).items()},
+        "architectures": {
+            key: row.model_dump(mode="json", exclude_defaults=True)
+            for key, row in architectures(s).items()
+        },
+        "providers": {k: p.model_dump(mode="json") for k, p in s.ecologits.providers.items()},
+        "mixes": {zone: list(mix) for zone, mix in s.ecologits.mixes.items()},
         "classes": [{"id": k, **c.model_dump(mode="json")} for k, c in s.models.classes.items()],
         "models": [_model(m) for m in s.models.models],
         "lines": [line.model_dump(mode="json") for line in s.models.lines],
         "spelling": s.models.spelling.model_dump(mode="json"),
-        "zones": [zone.model_dump(mode="json") for zone in s.zones.zones],
-        "facilities": [facility.model_dump(mode="json") for facility in s.providers.facilities],
+        "zones": [_zone(zone, s) for zone in s.zones.zones],
+        "facilities": [_facility(facility) for facility in s.providers.facilities],
         "regions": {r: [z, f] for f, group in s.places.regions.items() for r, z in group.items()},
         "hosts": [host.model_dump(mode="json") for host in s.places.hosts],
     }
@@ -120,3 +128,32 @@ def _model(m: Any) -> dict[str, Any]:
         mode="json", include={"id", "vendor", "released", "retired", "names", "aliases"}
     )
     return {**kept, "kind": kind, "evidence": key}
+
+
+def _zone(zone: Zone, s: Sources) -> dict[str, Any]:
+    mix = [
+        [year, *shares, by]
+        for by, years in s.carbon.mix.get(zone.id, {}).items()
+        for year, shares in years.items()
+    ]
+    kept = zone.model_dump(mode="json", exclude={"stress"})
+    if zone.stress:
+        kept["stress"] = list(zone.stress)
+    return {**kept, "co2e": _series(s.carbon.carbon[zone.id]), "mix": sorted(mix)}
+
+
+def _facility(facility: Facility) -> dict[str, Any]:
+    return {
+        **facility.model_dump(mode="json"),
+        "pue": _series(facility.pue),
+        "wue": _series(facility.wue),
+    }
+
+
+def _series(number: Any) -> list[Any]:
+    """[[year, value, measure], …], oldest first; of a number that is no year's, as it is."""
+    if not isinstance(number, dict):
+        return list(number)
+    return sorted(
+        [year, value, by] for by, years in number.items() for year, value in years.items()
+    )

@@ -13,6 +13,7 @@ from ecomind_processor.factors import fold
 from ecomind_processor.placement import UNKNOWN, WORLD
 from ecomind_query.factors.sources import Architecture, Measured, Model, Sources
 
+MOST_ROUNDING_PERCENT = 0.6
 NEEDED_CLASSES = ("text", "embedding")
 
 
@@ -30,12 +31,25 @@ def _numbers(s: Sources) -> Iterator[tuple[str, Measured, str, str]]:
         yield "models", s.models, name, row.by
     for name, benchmark in s.benchmarks.benchmarks.items():
         yield "benchmarks", s.benchmarks, name, benchmark.joules_per_output_token[1]
+    for name, hosting in s.ecologits.providers.items():
+        yield "ecologits", s.ecologits, name, hosting.by
+    for name, mix in s.ecologits.mixes.items():
+        yield "ecologits", s.ecologits, name, mix[2]
     for zone in s.zones.zones:
-        for number in filter(None, (zone.co2e, zone.water)):
-            yield "zones", s.zones, zone.id, number[1]
+        for told in filter(None, (zone.stress, zone.water)):
+            yield "zones", s.zones, zone.id, told[1]
+    for name, by in ((n, by) for part in (s.carbon.carbon, s.carbon.mix) for n, by in part.items()):
+        for measure in by:
+            yield "carbon", s.carbon, name, measure
     for facility in s.providers.facilities:
-        for number in (facility.pue, facility.wue):
-            yield "providers", s.providers, facility.id, number[1]
+        for ratio in (facility.pue, facility.wue):
+            for measure in ratio if isinstance(ratio, dict) else ratio[1:]:
+                yield "providers", s.providers, facility.id, str(measure)
+
+
+def measured_files(s: Sources) -> dict[str, Measured]:
+    """The files that hold numbers, by name."""
+    return {name: file for name, file in s if isinstance(file, Measured)}
 
 
 def measured(s: Sources) -> Iterator[str]:
@@ -50,8 +64,7 @@ def measured(s: Sources) -> Iterator[str]:
 
 def measures_once(s: Sources) -> Iterator[str]:
     """A measure's key means one thing in the whole set."""
-    files = (s.method, s.ecologits, s.benchmarks, s.models, s.zones, s.providers)
-    counts = Counter(key for file in files for key in file.measures)
+    counts = Counter(key for file in measured_files(s).values() for key in file.measures)
     for key in (key for key, count in counts.items() if count > 1):
         yield f"The measure {key!r} is defined in two files; give one of them another name."
 
@@ -157,6 +170,38 @@ def zones(s: Sources) -> Iterator[str]:
                 yield f"zones.yaml, row {zone.id!r}: {name!r} already means {owners[name]!r}."
 
 
+def years(s: Sources) -> Iterator[str]:
+    """Every zone has the carbon of at least one year, each year once; shares add to 100 %."""
+    ids = {zone.id for zone in s.zones.zones}
+    for key in sorted(ids - s.carbon.carbon.keys()):
+        yield f"carbon.yaml: zone {key!r} has no year; add one, or take it out of zones.yaml."
+    for part, rows in (("carbon", s.carbon.carbon), ("mix", s.carbon.mix)):
+        for key, by in rows.items():
+            if key not in ids:
+                yield f"carbon.yaml, {part} of {key!r}: zones.yaml has no such zone."
+            counts = Counter(year for told in by.values() for year in told)
+            for year in (year for year, count in counts.items() if count > 1):
+                yield f"carbon.yaml, {part} of {key!r}: {year} stands under two measures."
+    for key, by_measure in s.carbon.mix.items():
+        for year, shares in ((y, n) for told in by_measure.values() for y, n in told.items()):
+            if abs(sum(shares) - 100) > MOST_ROUNDING_PERCENT:
+                yield f"carbon.yaml, mix of {key!r}, {year}: the shares add to {sum(shares):.1f} %."
+
+
+def hostings(s: Sources) -> Iterator[str]:
+    """What EcoLogits' providers stand for exists, each once, and so do their zones."""
+    operators = {facility.id for facility in s.providers.facilities}
+    served = Counter(f for hosting in s.ecologits.providers.values() for f in hosting.serves)
+    for key, count in served.items():
+        if key not in operators or count > 1:
+            yield f"ecologits.yaml, providers: {key!r} must be one facility, served once."
+    for name, hosting in s.ecologits.providers.items():
+        if hosting.zone not in s.ecologits.mixes:
+            yield f"ecologits.yaml, provider {name!r}: there is no mix of {hosting.zone!r}."
+    if WORLD not in s.ecologits.mixes:
+        yield f"ecologits.yaml: the mix of {WORLD!r} is missing; unknown zones rest on it."
+
+
 def places(s: Sources) -> Iterator[str]:
     """Every place leads to a zone and a facility that exist; a region belongs to one facility."""
     ids = {zone.id for zone in s.zones.zones}
@@ -197,6 +242,8 @@ CHECKS: tuple[Check, ...] = (
     lines,
     classes,
     zones,
+    years,
+    hostings,
     places,
     places_once,
 )

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ecomind_processor.derivation import number
 from ecomind_query.desk import Desk
 from ecomind_query.models import CallDetail, Calls, Overview
 from ecomind_query.ui import format, views
@@ -171,6 +172,7 @@ def _environment() -> Environment:
     versions = {name: asset.version for name, asset in _assets().items()}
     environment.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
     environment.globals["fmt"] = format
+    environment.globals["exact"] = number
     return environment
 
 

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS {{ keys }}
 (
     resolve_key UInt64, coef_id UInt64,
 {% for column in coefficient_numbers %}
-    {{ column }} {{ 'Nullable(Float64)' if column == 'co2e_g_per_kwh_market' else 'Float64' }}{{ ',' if not loop.last }}
+    {{ column }} {{ 'Nullable(Float64)' if column in nullable_numbers else 'Float64' }}{{ ',' if not loop.last }}
 {% endfor %}
 )
 ENGINE = Memory

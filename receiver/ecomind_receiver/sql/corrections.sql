@@ -1,7 +1,7 @@
 -- What has to be added to `calls` for one window: of a loser an exact copy with sign −1 and, unless it was sent again, a row that
 -- is kept but not counted; of a call that was lent something, the row as it now is. Written down whole, under the window's
 -- token, before any of it is done.
-{% import 'footprint.sql' as formulas %}
+{% import 'figures.sql' as formulas %}
 INSERT INTO corrections (window_end, {{ columns | join(', ') }})
 WITH
     losing AS
@@ -31,12 +31,15 @@ SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
     FROM losing WHERE verdict NOT IN ('resent', 'lent'))
 UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
-    SELECT * REPLACE (toFloat32({{ formulas.figures['energy_wh'][0] }}) AS energy_wh,
-                      toFloat32({{ formulas.figures['co2e_g_location'][0] }}) AS co2e_g,
-                      toFloat32({{ formulas.figures['water_ml_onsite'][0] }} + {{ formulas.figures['water_ml_offsite'][0] }}) AS water_ml)
+    SELECT * REPLACE (toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds * 1e6))) AS generation_us,
+                      toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds_high * 1e6))) AS generation_us_high,
+                      toFloat32({{ formulas.mid('energy_wh') }}) AS energy_wh,
+                      toFloat32({{ formulas.mid('co2e_g_location') }}) AS co2e_g,
+                      toFloat32({{ formulas.mid('water_ml_onsite') }} + {{ formulas.mid('water_ml_offsite') }}) AS water_ml)
     FROM (
-        SELECT *, {{ formulas.it_energy_wh(calls='1') }} AS it_wh
-        FROM (SELECT *, {{ formulas.uncached() }} AS uncached_tokens, greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k FROM lent)))
+        SELECT *, {{ formulas.it_energy_wh() }} AS it_wh, {{ formulas.it_energy_wh('_high') }} AS it_wh_high
+        FROM (SELECT *, {{ formulas.uncached() }} AS uncached_tokens, greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k,
+                     {{ formulas.seconds() }} AS seconds, {{ formulas.seconds('_high') }} AS seconds_high FROM lent)))
 SETTINGS prefer_column_name_to_alias = 1, async_insert = 0, max_insert_threads = 1,
          insert_deduplication_token = '{{ token }}', insert_deduplicate = 1,
          min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0

@@ -144,6 +144,9 @@ WITH
             {{ int('cache_write_tokens') }} AS raw_cache_write,
             {{ int('reasoning_tokens') }} AS raw_reasoning,
             {{ float('measured_energy') }} AS measured,
+            {{ int('images') }} AS raw_images,
+            {{ float('audio_s') }} AS raw_audio_s,
+            {{ float('video_s') }} AS raw_video_s,
             {{ float('time_to_first') }} AS time_to_first,
             {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
         FROM indexed
@@ -151,7 +154,7 @@ WITH
     normalised AS
     (
         SELECT
-            * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, region, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, error, status_code, blob),
+            * EXCEPT (span_team, resource_team, emitted_operation, emitted_provider, region, raw_input, raw_output, raw_cache_read, raw_cache_write, raw_reasoning, measured, raw_images, raw_audio_s, raw_video_s, error, status_code, blob),
             multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
             transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}) AS operation,
             multiIf(emitted_provider != '', emitted_provider,
@@ -167,6 +170,9 @@ WITH
             if(raw_cache_write IS NULL AND blob != '', {{ tokens(in_blob('cache_write_tokens')) }}, {{ tokens('raw_cache_write') }}) AS write_count,
             if(raw_reasoning IS NULL AND blob != '', blob_reasoning, {{ tokens('raw_reasoning') }}) AS reasoning_count,
             if(measured BETWEEN 0 AND 1e12, accurateCastOrNull(round(measured * 1000), 'UInt64'), NULL) AS measured_mj,
+            if(raw_images BETWEEN 0 AND {{ max_images }}, toUInt32(assumeNotNull(raw_images)), 0) AS images,
+            if(raw_audio_s BETWEEN 0 AND {{ max_media_s }}, toUInt32(round(assumeNotNull(raw_audio_s) * 1000)), 0) AS audio_ms,
+            if(raw_video_s BETWEEN 0 AND {{ max_media_s }}, toUInt32(round(assumeNotNull(raw_video_s) * 1000)), 0) AS video_ms,
             status_code = 2 OR error != '' AS failed
         FROM emitted
     ),
@@ -181,6 +187,7 @@ WITH
             read_count IS NULL AS no_cache_read,
             write_count IS NULL AS no_cache_write,
             reasoning_count IS NULL AS no_reasoning_count,
+            images + audio_ms + video_ms = 0 AS no_units,
             ifNull(input_count, 0) AS given_input,
             ifNull(output_count, 0) AS given_output,
             ifNull(read_count, 0) AS given_read,
@@ -194,7 +201,7 @@ WITH
             * EXCEPT (failed),
             multiIf({{ both('container', 'NOT stand_in') }}, 'container',
                     {{ both('input_absent', 'output_absent', 'failed') }}, 'error',
-                    {{ both('input_absent', 'output_absent', 'NOT stand_in', 'measured_mj IS NULL', "provider = ''", "request_model = ''", "response_model = ''") }}, 'no_model',
+                    {{ both('input_absent', 'output_absent', 'NOT stand_in', 'measured_mj IS NULL', 'no_units', "provider = ''", "request_model = ''", "response_model = ''") }}, 'no_model',
                     '') AS reason
         FROM given
     ),
@@ -203,8 +210,8 @@ WITH
         SELECT
             *,
             reason = '' AS billable,
-            {{ both("reason = ''", 'measured_mj IS NULL') }} AS infers,
-            {{ both("reason = ''", 'measured_mj IS NULL', "operation != 'embeddings'") }} AS chat
+            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units') }} AS infers,
+            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units', "operation != 'embeddings'") }} AS chat
         FROM judged
     ),
     heard AS
@@ -275,6 +282,7 @@ SELECT
     input_tokens, cache_read AS cache_read_tokens, cache_write AS cache_write_tokens, output_tokens,
     least(reasoning, output_tokens) AS reasoning_tokens,
     ifNull(measured_mj, 0) AS measured_energy_mj,
+    images, audio_ms, video_ms,
     usage_quality, states AS usage_states,
     {{ made.adjusted_milli('trace_state') }} AS adjusted_calls_milli,
     multiIf({{ either('length(trace_id) != 16', 'length(span_id) != 8', "trace_id = repeat('\\0', 16)", "span_id = repeat('\\0', 8)") }}, 'bad_id',

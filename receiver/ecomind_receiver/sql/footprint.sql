@@ -1,5 +1,5 @@
-{# The formulas of ecomind_processor/footprint.py for the engine, over any row that holds quantities and
-   coefficients. `calls`, `uncached` and `long` are columns: one call has 1, a rollup its sums.
+{# Frozen: the formulas as migrations 2 and 4 were written with them; figures.sql holds those in use. Over any row that holds
+   quantities and coefficients. `calls`, `uncached` and `long` are columns: one call has 1, a rollup its sums.
    Energy of the IT equipment in Wh; every other figure follows from it. #}
 {% macro it_energy_wh(calls='calls', uncached='uncached_tokens', long='input_tokens_over_32k') -%}
 (wh_per_call * {{ calls }}

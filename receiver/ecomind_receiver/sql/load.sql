@@ -1,30 +1,38 @@
 -- Staging × coefficients → calls, one block under one token, so that a retry changes nothing in the
 -- table or in its rollup. A month at a time: one insert may touch a limited number of partitions.
-{% import 'footprint.sql' as formulas %}
+{% import 'figures.sql' as formulas %}
 {% import 'keys.sql' as made %}
 INSERT INTO calls
     (org_id, project_id, team, service, environment, provider, request_model, response_model, place,
      operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_id, parent_span_id,
      response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli, counted, reason,
-     sign, coef_id,
+     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+     adjusted_calls_milli, counted, reason, sign, coef_id, generation_us, generation_us_high,
      energy_wh, co2e_g, water_ml, received_at, segment_id, retention_class)
 SELECT
     org_id, project_id, team, service, environment, provider, request_model, response_model, place,
     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_number,
     if(lent OR {{ made.nameless() }} OR {{ made.lacks_reasoning() }}, parent_number, 0) AS parent_span_id,
     response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, usage_quality, usage_states, adjusted_calls_milli,
+    output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+    adjusted_calls_milli,
     final_reason = '' AS counted,
     if(verdict != '', verdict, reason) AS final_reason,
     1 AS sign, coef_id,
-    counted * ({{ formulas.figures['energy_wh'][0] }}) AS energy_wh,
-    counted * ({{ formulas.figures['co2e_g_location'][0] }}) AS co2e_g,
-    counted * ({{ formulas.figures['water_ml_onsite'][0] }} + {{ formulas.figures['water_ml_offsite'][0] }}) AS water_ml,
+{% if timed %}
+    counted * if(wh_per_second + co2e_g_per_second_embodied = 0, 0, toUInt64(round(seconds * 1e6))) AS generation_us,
+    counted * if(wh_per_second + co2e_g_per_second_embodied = 0, 0, toUInt64(round(seconds_high * 1e6))) AS generation_us_high,
+{% else %}
+    0 AS generation_us, 0 AS generation_us_high,
+{% endif %}
+    counted * ({{ formulas.mid('energy_wh', timed) }}) AS energy_wh,
+    counted * ({{ formulas.mid('co2e_g_location', timed) }}) AS co2e_g,
+    counted * ({{ formulas.mid('water_ml_onsite', timed) }} + {{ formulas.mid('water_ml_offsite', timed) }}) AS water_ml,
     received_at, {{ segment_id }}, 'standard'
 FROM
 (
-    SELECT *, {{ formulas.it_energy_wh(calls='1') }} AS it_wh
+    SELECT *, {% if timed %}{{ formulas.seconds() }} AS seconds, {{ formulas.seconds('_high') }} AS seconds_high,
+           {{ formulas.it_energy_wh('_high') }} AS it_wh_high, {% endif %}{{ formulas.it_energy_wh('', timed) }} AS it_wh
     FROM
     (
         SELECT *, {{ formulas.uncached() }} AS uncached_tokens,

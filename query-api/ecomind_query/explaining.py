@@ -1,0 +1,107 @@
+"""`GET /v1/explain` and `ecomind explain`: the footprint of a call that was described, derived.
+
+Nothing is looked up in the store and nothing is unknown: a name that nobody knows is answered with
+its class, its tier and its band, as the same name on a real call would be.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from ecomind_processor.compatible import METHOD as ECOLOGITS
+from ecomind_processor.derivation import Step
+from ecomind_processor.explain import Explanation, explain
+from ecomind_processor.factors import FactorSet, FactorSetError
+from ecomind_processor.footprint import Quantities
+from ecomind_processor.footprint import Range as Band
+from ecomind_processor.resolution import METHODS, CallKey, resolve
+from ecomind_query.errors import BadParameter
+from ecomind_query.models import Derivation, Explained, Range
+from ecomind_query.parameters import ExplainQuery
+from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
+
+
+def explained(query: ExplainQuery, today: datetime.date) -> Explained:
+    """The footprint of the described call and every step to it. Raises BadParameter."""
+    if query.region and query.zone:
+        raise BadParameter("zone", "names the place a second time; give region or zone.")
+    factors = _factors(query.factor_set)
+    key = CallKey(
+        provider=query.provider,
+        request_model="",
+        response_model=query.model,
+        place=query.region or query.zone,
+        service_tier=query.service_tier,
+        day=query.day or today,
+        measured=False,
+    )
+    coefficients = resolve(key, factors, method(query.method, factors))
+    return _answer(explain(quantities(query), coefficients), key, factors)
+
+
+def quantities(query: ExplainQuery) -> Quantities:
+    """What the described call consumed. Raises BadParameter."""
+    if query.cache_read_tokens + query.cache_write_tokens > query.input_tokens:
+        raise BadParameter("input_tokens", "includes cache_read_tokens and cache_write_tokens.")
+    if query.reasoning_tokens > query.output_tokens:
+        raise BadParameter("output_tokens", "includes reasoning_tokens.")
+    return Quantities(
+        input_tokens=query.input_tokens,
+        cache_read_tokens=query.cache_read_tokens,
+        cache_write_tokens=query.cache_write_tokens,
+        output_tokens=query.output_tokens,
+        reasoning_tokens=query.reasoning_tokens,
+        duration_us=round(query.latency_s * US_PER_SECOND),
+        images=query.images,
+        audio_ms=round(query.audio_s * MS_PER_SECOND),
+        video_ms=round(query.video_s * MS_PER_SECOND),
+    )
+
+
+def method(name: str, factors: FactorSet) -> str:
+    """The method of that name, the set's own without one. Raises BadParameter."""
+    if name and name not in METHODS:
+        raise BadParameter("method", f"{name[:40]!r} is not one of {', '.join(METHODS)}.")
+    if name == ECOLOGITS and not factors.mixes:
+        raise BadParameter("method", f"{factors.id} holds no table for {name}; use a newer set.")
+    return name or factors.method
+
+
+def steps(found: tuple[Step, ...]) -> list[Derivation]:
+    """Steps of the processor in the API's shape."""
+    return [Derivation(**step._asdict()) for step in found]
+
+
+def _factors(name: str) -> FactorSet:
+    try:
+        return FactorSet.load(name) if name else FactorSet.load()
+    except FactorSetError as error:
+        raise BadParameter("factor_set", str(error)) from error
+
+
+def _answer(found: Explanation, key: CallKey, factors: FactorSet) -> Explained:
+    c, f = found.coefficients, found.footprint
+    return Explained(
+        energy_wh=_range(f.energy_wh),
+        co2e_g_location=_range(f.co2e_g_location),
+        co2e_g_market=None if f.co2e_g_market is None else _range(f.co2e_g_market),
+        co2e_g_embodied=_range(f.co2e_g_embodied),
+        water_ml_onsite=_range(f.water_ml_onsite),
+        water_ml_offsite=_range(f.water_ml_offsite),
+        tier_energy=c.model_tier,
+        tier_grid=c.grid_tier,
+        method=c.method,
+        factor_set=c.factor_set,
+        factor_set_sha256=factors.sha256,
+        model=c.model,
+        model_match=c.model_match,
+        operator=c.provider,
+        zone=c.zone,
+        zone_match=c.zone_match,
+        day=key.day,
+        steps=steps(found.steps),
+    )
+
+
+def _range(band: Band) -> Range:
+    return Range(low=band.low, mid=band.mid, high=band.high)
