@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -81,6 +81,15 @@ class FactorSet:
     def load(cls, name: str = DEFAULT_SET) -> FactorSet:
         """The set of that name. Raises FactorSetError when there is none or it was altered."""
         return _load(name)
+
+    @cached_property
+    def epochs(self) -> tuple[datetime.date, ...]:
+        """Days on which something may resolve differently than the day before, oldest first."""
+        series = (number for zone in self.zones.values() for number in zone.co2e_g_per_kwh)
+        ratios = (n for f in self.facilities.values() for s in (f.pue, f.wue_l_per_kwh) for n in s)
+        years = {number.year for number in (*series, *ratios)} - {UNDATED}
+        released = {m.released for m in self.models.values() if m.released}
+        return tuple(sorted(released | {datetime.date(year, 1, 1) for year in years}))
 
     def constant(self, name: str) -> float:
         """The value of a constant of the method, in the unit that the set states."""

@@ -120,6 +120,9 @@ METHODS: dict[str, Method] = {
 }
 """Method → what it makes of a call that brings no measurement of its own."""
 
+NOT_LINEAR = frozenset({compatible.METHOD})
+"""Methods that need each call's own duration: sums over calls are not enough for them."""
+
 
 def _affine(method: str, match: models.Match, factors: FactorSet) -> Energy:
     c = factors.constant

@@ -14,6 +14,7 @@ from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.http_server import HttpServer, join_address
 from ecomind_receiver.ingest import Ingest
@@ -80,6 +81,7 @@ class Receiver:
     store: Store
     spool: Spool
     reconciler: Reconciler
+    closer: Closer
     telemetry: Telemetry
     tls: Tls | None
     grpc_port = 0
@@ -125,6 +127,8 @@ class Receiver:
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
         self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
         on_close(asyncio.to_thread, self.reconciler.stop)
+        self.closer = Closer(self.store)
+        on_close(asyncio.to_thread, self.closer.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
         on_close(asyncio.to_thread, self._ingest.close)
         if self._listeners:
@@ -167,7 +171,7 @@ class Receiver:
         return Status(
             ready=not spool_error,
             spool_error=spool_error,
-            store_error=self._loader.error or self.reconciler.error,
+            store_error=self._loader.error or self.reconciler.error or self.closer.error,
             control_error=self.door.error if isinstance(self.door, Keyring) else None,
             spool_bytes=self.spool.size_bytes,
             spool_max_bytes=self.settings.spool_max_bytes,

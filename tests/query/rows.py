@@ -102,6 +102,16 @@ class Seed:
         self._write(rows)
         return rows
 
+    def mixed(self, given: list[tuple[Coefficients, dict[str, Any]]]) -> None:
+        """Store calls of several coefficients in one block."""
+        columns = ["coef_id", *COEFFICIENT_NAMES]
+        different = {c.coef_id: c for c, _ in given}
+        values: list[list[object]] = [
+            [id, *(getattr(c, name) for name in COEFFICIENT_NAMES)] for id, c in different.items()
+        ]
+        self.store.insert("coefficients", columns, values, f"coefficients-{hash(tuple(different))}")
+        self._write([self._row(each, coefficients) for coefficients, each in given])
+
     def cancel(self, row: dict[str, Any]) -> None:
         """Take a call back, as reconcile does for a span that came twice."""
         self._write([row | {"sign": -1}])

@@ -1,0 +1,210 @@
+"""The daily close: a day that is over becomes canonical rows of integers with a digest.
+
+A day closes two days after its end, once everything received of it is reconciled. What comes later
+opens a new generation, which holds the difference only; nothing that was closed is ever changed.
+The digest is over integers and addresses of coefficients, never over a float sum, so it is the same
+on any number of threads. Each step may be done again after a crash: rows are written under a token
+that the closes so far decide, and a close is only recorded for rows that are durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from ecomind_processor.ledger import line, root
+from ecomind_receiver.store import Store, describe, render
+
+log = logging.getLogger("ecomind.closing")
+
+DAY = timedelta(days=1)
+CLOSES_AFTER = timedelta(days=2)
+"""How long after its end a day is closed."""
+
+_WAIT_SECONDS = 600.0
+_LATE_SLACK = timedelta(hours=1)
+"""Calls received this long before a close may have been reconciled after it."""
+
+KEYS = (
+    "project_id", "team", "service", "environment", "provider", "request_model", "response_model",
+    "place", "operation", "service_tier", "usage_quality", "hour", "coef_id",
+)  # fmt: skip
+"""What tells the rows of a day apart."""
+
+SUMS = (
+    "calls", "adjusted_calls_milli", "input_tokens", "cache_read_tokens", "cache_write_tokens",
+    "output_tokens", "reasoning_tokens", "uncached_tokens", "input_tokens_over_8k",
+    "input_tokens_over_32k", "input_tokens_over_128k", "measured_energy_mj", "images", "audio_ms",
+    "video_ms", "generation_us", "generation_us_high", "duration_ms",
+)  # fmt: skip
+"""The integers of a row."""
+
+_CLOSE_COLUMNS = ["org_id", "day", "generation", "closed_at", "rows", "calls", "root"]
+
+
+class Closer:
+    """One thread that closes days as they come due."""
+
+    def __init__(self, store: Store) -> None:
+        self.error = ""
+        self.until: date | None = None
+        """The first day that is not closed yet; None while none is."""
+        self._store = store
+        self._looked_at: dict[date, datetime] = {}
+        self._closing = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="closing", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the current day."""
+        self._stopping.set()
+        self._thread.join()
+
+    def close_days(self, now: datetime | None = None, threads: int = 1) -> int:
+        """Close every day that is due at `now`, and days that had late calls; how many changed."""
+        with self._closing:
+            at, changed = now or datetime.now(UTC), 0
+            due, over_before = self._due(at)
+            for day in due:
+                if self._stopping.is_set():
+                    return changed
+                changed += self._close(day, at, threads)
+                self._mark_closed(day + DAY, at)
+            self._mark_closed(over_before, at)
+            for day in self._late(at):
+                if self._stopping.is_set():
+                    break
+                changed += self._close(day, at, threads)
+            return changed
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_WAIT_SECONDS if self._looked_at or self.error else 5.0):
+            try:
+                self.close_days()
+                self.error = ""
+            except Exception as error:
+                self.error = f"closing a day failed and will be tried again: {describe(error)}"
+                log.error("close failed", extra={"error": self.error})
+
+    def _due(self, now: datetime) -> tuple[list[date], date]:
+        """Days with usage that are to be closed, oldest first, and before which day all are."""
+        found = self._one("SELECT max(day) AS last, count() AS n FROM closed_days")
+        rows = self._store.query(
+            "SELECT DISTINCT toDate(hour, 'UTC') AS day FROM usage_hourly"
+            " WHERE hour >= {after:DateTime('UTC')} ORDER BY day",
+            {"after": _end(found["last"]) if found["n"] else datetime.fromtimestamp(0, UTC)},
+        )
+        used, over_before = [row["day"] for row in rows], (now - CLOSES_AFTER).date()
+        if found["n"]:
+            self.until = found["last"] + DAY
+        elif used:
+            self.until = used[0]
+        for place, day in enumerate(used):
+            if day >= over_before or not self._is_reconciled(day):
+                return used[:place], min(day, over_before)
+        return used, over_before
+
+    def _mark_closed(self, before: date, now: datetime) -> None:
+        """Note that every day before this one is closed, those without usage too."""
+        if self.until is not None and self.until < before:
+            days = range((before - self.until).days)
+            rows: list[list[object]] = [[self.until + n * DAY, now] for n in days]
+            self._store.insert("closed_days", ["day", "closed_at"], rows)
+            self.until = before
+
+    def _late(self, now: datetime) -> list[date]:
+        """Closed days of which calls were received since they were closed."""
+        rows = self._store.query(
+            "SELECT toDate(start_time, 'UTC') AS day, max(received_at) AS last FROM calls"
+            " WHERE received_at >= (SELECT min(closed_at) FROM closed_days) - {slack:UInt32}"
+            " AND toDate(start_time, 'UTC') IN (SELECT day FROM closed_days)"
+            " GROUP BY day ORDER BY day",
+            {"slack": int(_LATE_SLACK.total_seconds())},
+        )
+        late = []
+        for row in rows:
+            last = row["last"].replace(tzinfo=UTC)
+            if last > self._looked_at.get(row["day"], datetime.min.replace(tzinfo=UTC)) and (
+                self._is_reconciled(row["day"])
+            ):
+                self._looked_at[row["day"]] = now - _LATE_SLACK
+                late.append(row["day"])
+        return late
+
+    def _is_reconciled(self, day: date) -> bool:
+        """Whether no call of the day, or of an earlier one, still waits for its window."""
+        return not self._one(
+            "SELECT count() AS n FROM calls WHERE received_at >="
+            " (SELECT max(window_end) FROM reconciled) AND start_time < {end:DateTime64(6, 'UTC')}",
+            {"end": _end(day)},
+        )["n"]
+
+    def _close(self, day: date, now: datetime, threads: int) -> bool:
+        """Write the day's next generation, if there is anything new; whether there was."""
+        closes = self._one(
+            "SELECT count() AS n, sum(generation) AS generations FROM day_closes"
+            " WHERE day = {day:Date}",
+            {"day": day},
+        )
+        token = f"close-{day}-{closes['n']}-{closes['generations']}"
+        self._store.command(
+            render(
+                "close.sql",
+                day=f"toDate('{day}')",
+                token=token,
+                keys=KEYS,
+                sums=SUMS,
+                threads=threads,
+            )
+        )
+        rows = [
+            [row["org_id"], day, row["generation"], now, *digest(self._store, row["org_id"], day)]
+            for row in self._fresh(day)
+        ]
+        if rows:
+            self._store.insert("day_closes", _CLOSE_COLUMNS, rows, token)
+        self._looked_at[day] = now - _LATE_SLACK
+        return bool(rows)
+
+    def _fresh(self, day: date) -> list[dict[str, Any]]:
+        """Organisations with rows that no close vouches for, and the generation of those."""
+        return self._store.query(
+            "SELECT org_id, max(generation) AS generation FROM closed_usage AS c"
+            " WHERE day = {day:Date} GROUP BY org_id HAVING (org_id, generation) NOT IN"
+            " (SELECT org_id, generation FROM day_closes WHERE day = {day:Date}) ORDER BY org_id",
+            {"day": day},
+        )
+
+    def _one(self, sql: str, params: dict[str, object] | None = None) -> dict[str, Any]:
+        return self._store.query(sql, params)[0]
+
+
+def digest(store: Store, org_id: str, day: date, threads: int = 1) -> tuple[int, int, str]:
+    """Rows, calls and root of an organisation's day, worked out from its closed rows."""
+    sums = ", ".join(f"sum(c.{name}) AS {name}" for name in SUMS)
+    whole = " OR ".join(f"{name} != 0" for name in SUMS)
+    rows = store.query(
+        f"SELECT {', '.join(KEYS)}, {sums} FROM closed_usage AS c"
+        " WHERE org_id = {org:String} AND day = {day:Date}"
+        f" GROUP BY {', '.join(KEYS)} HAVING {whole}"
+        f" SETTINGS max_threads = {threads:d}",
+        {"org": org_id, "day": day},
+    )
+    return len(rows), sum(row["calls"] for row in rows), root(canonical(org_id, day, rows))
+
+
+def canonical(org_id: str, day: date, rows: list[dict[str, Any]]) -> Iterator[bytes]:
+    """The lines of a day: organisation, day, keys, then the integers."""
+    for row in rows:
+        hour = row["hour"].strftime("%Y-%m-%dT%H:00:00Z")
+        keys = [row[name] for name in KEYS[:-2]]
+        numbers = [int(row[name]) for name in SUMS]
+        yield line([org_id, day.isoformat(), *keys, hour, f"{row['coef_id']:016x}", *numbers])
+
+
+def _end(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY

@@ -1,0 +1,220 @@
+"""Restatement: closed days under another factor set or method, beside the originals.
+
+A row of the rollup keeps what the resolver was given, so a new set resolves it again exactly as it
+would have at the time; only the coefficients are new, the integers stay. A method that bounds the
+time of each call is not linear in the rollup: it can be worked out while every single call is kept,
+and is refused afterwards. Nothing is changed: the result is rows of their own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from ecomind_processor.factors import FactorSet
+from ecomind_processor.footprint import Coefficients
+from ecomind_processor.ledger import line, root
+from ecomind_processor.resolution import NOT_LINEAR, CallKey, resolve
+from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.closing import KEYS, SUMS
+from ecomind_receiver.store import Store, render
+
+CLOSED, CALLS = "closed", "calls"
+
+
+class RestateError(Exception):
+    """A restatement that is not possible; the message says why and what is."""
+
+
+class Request(NamedTuple):
+    """What is to be restated: [from, to) of an organisation, under which set and method."""
+
+    org_id: str
+    from_day: date
+    to_day: date
+    factors: FactorSet
+    method: str
+
+
+class Moved(NamedTuple):
+    """Integer sums whose coefficients change, from the old ones to the new."""
+
+    provider: str
+    model: str
+    old_coef_id: int
+    new_coef_id: int
+    sums: dict[str, int]
+
+
+class Plan(NamedTuple):
+    """What a restatement comes to before anything is written."""
+
+    request: Request
+    basis: str
+    moved: tuple[Moved, ...]
+    closes_root: str
+
+
+class Restater:
+    """Works out restatements of one store and keeps them. Methods block."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+
+    def plan(self, request: Request) -> Plan:
+        """Resolve every row again and add up both. Raises RestateError."""
+        closes = self._closes(request)
+        basis = self._basis(request)
+        mapping = f"restate_{secrets.token_hex(8)}"
+        try:
+            self._map(request, basis, mapping)
+            rows = self._ask("restate_rows.sql", request, basis, into=False, mapping=mapping)
+        finally:
+            self._store.command(f"DROP TABLE IF EXISTS {mapping}")
+        return Plan(request, basis, tuple(map(_moved, rows)), closes)
+
+    def keep(self, plan: Plan, reason: str, requested_by: str, difference: str) -> str:
+        """Write the restated rows and the restatement; its id."""
+        request, mapping = plan.request, f"restate_{secrets.token_hex(8)}"
+        made_at = datetime.now(UTC)
+        id = f"rs_{made_at:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
+        try:
+            self._map(request, plan.basis, mapping)
+            self._run("restate_rows.sql", request, plan.basis, into=True, mapping=mapping, id=id)
+        finally:
+            self._store.command(f"DROP TABLE IF EXISTS {mapping}")
+        counted = self._store.query(
+            "SELECT count() AS n, sum(calls) AS calls FROM restated_usage"
+            " WHERE org_id = {org:String} AND restatement_id = {id:String}",
+            {"org": request.org_id, "id": id},
+        )[0]
+        row = {
+            "restatement_id": id,
+            "org_id": request.org_id,
+            "from_day": request.from_day,
+            "to_day": request.to_day,
+            "factor_set": request.factors.id,
+            "method": request.method,
+            "basis": plan.basis,
+            "reason": reason,
+            "requested_by": requested_by,
+            "created_at": made_at,
+            "rows": counted["n"],
+            "calls": counted["calls"],
+            "closes_root": plan.closes_root,
+            "difference": difference,
+        }
+        self._store.insert("restatements", list(row), [list(row.values())], id)
+        return id
+
+    def _closes(self, request: Request) -> str:
+        """The root over the closes of the days asked for. Raises RestateError if one is open."""
+        closed = self._store.query(
+            "SELECT min(day) AS first, max(day) AS last, count() AS n FROM closed_days"
+        )[0]
+        if request.from_day >= request.to_day:
+            raise RestateError("--to must lie after --from; both are UTC days, --to exclusive.")
+        if not closed["n"] or request.to_day > closed["last"].fromordinal(
+            closed["last"].toordinal() + 1
+        ):
+            last = f"the last closed day is {closed['last']}" if closed["n"] else "none is closed"
+            raise RestateError(
+                f"Only closed days can be restated, and {last}. A day closes two days after its"
+                " end, once all of it is reconciled; end --to there."
+            )
+        rows = self._store.query(
+            "SELECT day, max(c.generation) AS generation, argMax(c.root, c.generation) AS root"
+            " FROM day_closes AS c WHERE org_id = {org:String} AND day >= {from:Date}"
+            " AND day < {to:Date} GROUP BY day ORDER BY day",
+            _bound(request),
+        )
+        return root(line([str(r["day"]), int(r["generation"]), r["root"]]) for r in rows)
+
+    def _basis(self, request: Request) -> str:
+        """Closed rows, or single calls where the method needs them. Raises RestateError."""
+        if request.method not in NOT_LINEAR:
+            return CLOSED
+        kept = self._store.query(
+            "SELECT sum(toInt64(sign)) AS calls FROM calls WHERE org_id = {org:String} AND counted"
+            " AND start_time >= toDateTime64({from:Date}, 6, 'UTC')"
+            " AND start_time < toDateTime64({to:Date}, 6, 'UTC')",
+            _bound(request),
+        )[0]["calls"]
+        closed = self._store.query(
+            "SELECT sum(calls) AS calls FROM closed_usage WHERE org_id = {org:String}"
+            " AND day >= {from:Date} AND day < {to:Date}",
+            _bound(request),
+        )[0]["calls"]
+        if kept != closed:
+            raise RestateError(
+                f"{request.method} bounds the time of each call, so it is worked out from single"
+                f" calls; of the {closed:,} in these days {kept:,} are kept"
+                " (ECOMIND_RETENTION_DAYS). Restate a later period, or with another method."
+            )
+        return CALLS
+
+    def _map(self, request: Request, basis: str, mapping: str) -> None:
+        """A table of new coefficients by key, those durable before they are used."""
+        found: dict[int, Coefficients] = {}
+        for row in self._ask("restate_keys.sql", request, basis):
+            key = CallKey(
+                row["provider"], row["request_model"], row["response_model"], row["place"],
+                row["service_tier"], row["first_day"], bool(row["is_measured"]),
+                row["usage_quality"],
+            )  # fmt: skip
+            found[row["new_key"]] = resolve(key, request.factors, request.method)
+        self._catalogue.store({c.coef_id: c for c in found.values()})
+        self._store.command(
+            f"CREATE TABLE {mapping} (new_key UInt64, coef_id UInt64, timed UInt8, first Float64,"
+            " each Float64, each_high Float64) ENGINE = Memory"
+        )
+        rows = [_mapped(key, c) for key, c in found.items()]
+        if rows:
+            columns = ["new_key", "coef_id", "timed", "first", "each", "each_high"]
+            self._store.insert(mapping, columns, rows)
+
+    def _ask(
+        self, template: str, request: Request, basis: str, **values: object
+    ) -> list[dict[str, Any]]:
+        text = render(template, basis=basis, keys=KEYS, sums=SUMS, **values)
+        return self._store.query(text, _bound(request))
+
+    def _run(
+        self, template: str, request: Request, basis: str, *, id: str, **values: object
+    ) -> None:
+        text = render(template, basis=basis, keys=KEYS, sums=SUMS, **values)
+        self._store.command(text, _bound(request) | {"id": id})
+
+
+def _bound(request: Request) -> dict[str, object]:
+    return {
+        "org": request.org_id,
+        "from": request.from_day,
+        "to": request.to_day,
+        "epochs": list(request.factors.epochs),
+    }
+
+
+def _mapped(key: int, c: Coefficients) -> list[object]:
+    timed = bool(c.wh_per_second or c.co2e_g_per_second_embodied)
+    return [
+        key,
+        c.coef_id,
+        int(timed),
+        c.seconds_to_first_token,
+        c.seconds_per_output_token,
+        c.largest.seconds_per_output_token,
+    ]
+
+
+def _moved(row: dict[str, Any]) -> Moved:
+    sums = {name: int(row[name]) for name in SUMS}
+    return Moved(row["provider"], row["model"], row["old_coef_id"], row["new_coef_id"], sums)
+
+
+def coef_ids(moved: Iterable[Moved]) -> set[int]:
+    """Every coefficient that the rows have or get."""
+    return {id for row in moved for id in (row.old_coef_id, row.new_coef_id)}

@@ -1,0 +1,29 @@
+-- The next generation of a day: what its rollup holds and its generations so far do not. Rows of a generation that no close
+-- vouches for are of a process that stopped before it could; they are made again under the same token, which changes nothing.
+INSERT INTO closed_usage (org_id, day, generation, {{ keys | join(', ') }}, {{ sums | join(', ') }})
+WITH
+    known AS (SELECT org_id, max(generation) AS closed FROM day_closes WHERE day = {{ day }} GROUP BY org_id),
+    found AS
+    (
+        SELECT org_id, {{ keys | join(', ') }}, {% for column in sums %}sum({{ column }}) AS {{ column }}_new{{ ', ' if not loop.last }}{% endfor %}
+
+        FROM
+        (
+            SELECT org_id, {{ keys | join(', ') }}, {{ sums | join(', ') }}
+            FROM usage_hourly WHERE hour >= {{ day }} AND hour < {{ day }} + INTERVAL 1 DAY
+            UNION ALL
+            SELECT org_id, {{ keys | join(', ') }}, {% for column in sums %}-c.{{ column }} AS {{ column }}{{ ', ' if not loop.last }}{% endfor %}
+
+            FROM closed_usage AS c INNER JOIN known USING (org_id)
+            WHERE day = {{ day }} AND generation <= closed
+        )
+        GROUP BY org_id, {{ keys | join(', ') }}
+    )
+SELECT org_id, {{ day }}, closed + 1, {{ keys | join(', ') }}, {% for column in sums %}{{ column }}_new{{ ', ' if not loop.last }}{% endfor %}
+
+FROM found LEFT ANY JOIN known USING (org_id)
+WHERE {% for column in sums %}{{ column }}_new != 0{{ ' OR ' if not loop.last }}{% endfor %}
+
+SETTINGS insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0,
+         max_insert_threads = 1, max_threads = {{ threads }},
+         min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0
