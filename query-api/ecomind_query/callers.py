@@ -14,8 +14,8 @@ from fastapi.security import HTTPBearer
 
 from ecomind_query.shapes import Problem
 from ecomind_receiver.authentication import Door, Grant, OpenDoor
-from ecomind_receiver.refusals import RequestRefused
-from ecomind_receiver.tenants import Reach, Scope
+from ecomind_receiver.refusals import Refusal, RequestRefused
+from ecomind_receiver.tenants import ANYONE, Caller, Reach, Scope
 
 ORG = "ecomind.org"
 """Where a request's organisation stands in its ASGI scope, for the log line."""
@@ -61,6 +61,17 @@ async def operating(request: Request) -> None:
         await admit(request, Scope.ADMIN)
 
 
+async def restating(request: Request) -> Caller:
+    """Who may restate an organisation's days: a key with the scope admin, or this machine."""
+    door: Door = request.app.state.door
+    if isinstance(door, OpenDoor) and "authorization" not in request.headers:
+        return ANYONE
+    caller = (await admit(request, Scope.ADMIN)).caller
+    if caller.project_id is not None:
+        raise RequestRefused(Refusal.FORBIDDEN, "This needs a key of the whole organisation.")
+    return caller
+
+
 async def operates(request: Request) -> bool:
     """Whether `operating` would let the caller in; probes without a key are no failure."""
     of_the_house = _is_of_the_house(request)
@@ -88,3 +99,4 @@ def _is_of_the_house(request: Request) -> bool:
 
 Reading = Annotated[Reach, Depends(reading)]
 Writing = Annotated[Grant, Depends(writing)]
+Restating = Annotated[Caller, Depends(restating)]

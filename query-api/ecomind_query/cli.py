@@ -55,6 +55,7 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         "revoke": Word("ecomind_query.commands.keys", "revoke", "End an API key."),
         "rotate": Word("ecomind_query.commands.keys", "rotate", "Replace an API key."),
     },
+    "closes": Word("ecomind_query.commands.restate", "closes", "List closed days."),
     "conformance": Word(
         "ecomind_query.conformance.command", "conformance", "Check an OTLP receiver."
     ),
@@ -66,7 +67,16 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         ),
     },
     "factors": {
+        "list": Word("ecomind_query.factors.show", "list_", "List factor sets."),
+        "show": Word("ecomind_query.factors.show", "show", "Show a set's numbers."),
+        "diff": Word("ecomind_query.factors.show", "diff", "Compare two sets."),
+        "validate": Word("ecomind_query.factors.compile", "validate", "Check a set's sources."),
         "compile": Word("ecomind_query.factors.compile", "compile_command", "Compile factors."),
+        "explain": Word("ecomind_query.commands.explain", "explain", "Derive one footprint."),
+        "restate": Word("ecomind_query.commands.restate", "restate", "Restate closed days."),
+        "restatements": Word(
+            "ecomind_query.commands.restate", "restatements", "List restatements."
+        ),
     },
 }
 GROUPS = {

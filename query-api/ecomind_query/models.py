@@ -64,6 +64,81 @@ class Usage(Model):
     rows: list[UsageRow]
     total: Totals
     provisional_from: datetime | None  # windows not yet reconciled start here
+    restatement: str = ""  # the restatement that these figures are of; "": as they were stated
+
+
+class Change(Model):
+    """A figure as it was stated and as it is restated."""
+
+    original: Range
+    restated: Range
+    percent: float | None  # of mid; None where the original is zero
+
+
+class ModelChange(Model):
+    """What a restatement does to one model of one provider."""
+
+    provider: str
+    model: str
+    calls: int
+    energy_wh: Change
+    co2e_g_location: Change
+
+
+class Difference(Model):
+    """What a restatement changes."""
+
+    calls: int
+    energy_wh: Change
+    co2e_g_location: Change
+    co2e_g_market: Change | None  # None unless every call has market evidence, before and after
+    co2e_g_embodied: Change
+    water_ml_onsite: Change
+    water_ml_offsite: Change
+    by_model: list[ModelChange]  # the largest changes of CO2e first
+    material: bool  # a mid value moves by at least the threshold
+    threshold_percent: float
+
+
+class Restatement(Model):
+    """Closed days under another factor set or method, beside the originals."""
+
+    id: str  # "" for one that was only tried
+    from_: date = Field(serialization_alias="from")
+    to: date  # exclusive
+    original_sets: list[str]  # factor sets and methods that the days were stated with
+    factor_set: str
+    factor_set_sha256: str
+    method: str
+    basis: str  # closed | calls
+    reason: str
+    requested_by: str
+    created_at: datetime | None
+    closes_root: str  # over the closes of the days it rests on
+    difference: Difference
+
+
+class Restatements(Model):
+    """Restatements, newest first."""
+
+    restatements: list[Restatement]
+
+
+class Close(Model):
+    """One generation of a closed day: SHA-256 of its rows of integers."""
+
+    day: date
+    generation: int
+    closed_at: datetime
+    rows: int
+    calls: int
+    root: str
+
+
+class Closes(Model):
+    """Closed days, every generation, oldest first."""
+
+    closes: list[Close]
 
 
 class TrendPoint(Model):

@@ -51,8 +51,11 @@ class Days(Model):
 class UsageQuery(Filters, Days):
     """Query of `GET /v1/usage`; without `from` it covers seven days."""
 
-    not_filters = frozenset({"from_", "to", "group_by"})
+    not_filters = frozenset({"from_", "to", "group_by", "restatement"})
 
+    restatement: Text = Field(
+        "", description="A restatement's id: its figures instead of those first stated."
+    )
     group_by: list[Text] = Field(
         default_factory=list,
         description="Dimensions, repeated or with commas between: model, provider, team, project,"
@@ -64,6 +67,13 @@ class UsageQuery(Filters, Days):
     @classmethod
     def _split(cls, values: list[str]) -> list[str]:
         return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+class ClosesQuery(Model):
+    """Query of `GET /v1/closes`; without `from` it covers the last 90 days."""
+
+    from_: date | None = Field(None, alias="from", description="First UTC day.")
+    to: date | None = Field(None, description="UTC day after the last one; today if left out.")
 
 
 class CallsQuery(Filters, Days):

@@ -11,7 +11,7 @@ cancelled rows out; nothing reads with FINAL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
@@ -89,6 +89,17 @@ _USAGE_ROWS = """
     ) AS c
 """
 
+_RESTATED_ROWS = """
+    SELECT project_id, team, service, environment, provider, request_model, response_model, place,
+           hour, usage_quality, coef_id, calls, adjusted_calls_milli, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens,
+           reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj,
+           images, audio_ms, video_ms, generation_us, generation_us_high
+    FROM restated_usage
+    WHERE {own} AND restatement_id = {restatement:String}
+      AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
+"""
+
 USAGE = """
 SELECT CAST([{groups}], 'Array(String)') AS group, provider,
        request_model, response_model, toDateTime(toStartOfMonth(hour), 'UTC') AS month,
@@ -149,6 +160,22 @@ WHERE {{own}}
   AND trace_hash = {{trace_hash:UInt64}} AND span_id = {{span_id:UInt64}}
 ORDER BY received_at DESC, segment_id DESC
 LIMIT 1000
+"""
+
+RESTATEMENTS = """
+SELECT * EXCEPT (project_id)
+FROM restatements
+WHERE {own} AND ({restatement:String} = '' OR restatement_id = {restatement:String})
+ORDER BY created_at DESC, restatement_id
+LIMIT {limit:UInt32}
+"""
+
+CLOSES = """
+SELECT day, generation, closed_at, rows, calls, root
+FROM day_closes
+WHERE {own} AND day >= {from:Date} AND day < {to:Date}
+ORDER BY day, generation
+LIMIT {limit:UInt32}
 """
 
 IS_STORED = """
@@ -264,15 +291,26 @@ class Queries:
         self.reach = reach
 
     def usage(
-        self, period: Period, group_by: Sequence[str], filters: Mapping[str, str], limit: int
+        self,
+        period: Period,
+        group_by: Sequence[str],
+        filters: Mapping[str, str],
+        limit: int,
+        restatement: str = "",
     ) -> list[dict[str, Any]]:
-        """Integer sums by group, price key, month and coefficients; at most `limit` rows."""
+        """Integer sums by group, price key, month and coefficients; at most `limit` rows.
+
+        With a restatement's id: those of its rows, which has whole hours only.
+        """
         known = [DIMENSIONS[name] for name in checked("group_by", group_by, DIMENSIONS)]
-        rows = _USAGE_ROWS.replace("{filters}", _conditions(filters, FILTERS))
+        source = _RESTATED_ROWS if restatement else _USAGE_ROWS
+        rows = source.replace("{filters}", _conditions(filters, FILTERS))
         groups = ", ".join(f"toString({part})" for part in known)
         text = USAGE.replace("{groups}", groups).replace("{rows}", rows)
         whole = period.whole_hours()
         bound = {"from": period.start, "to": period.end, "limit": limit, **filters}
+        if restatement:
+            bound["restatement"] = restatement
         return self._ask(
             text,
             **bound,
@@ -281,6 +319,14 @@ class Queries:
             edge_from=whole.start,
             edge_to=whole.end,
         )
+
+    def restatements(self, limit: int, id: str = "") -> list[dict[str, Any]]:
+        """Restatements, newest first; with an id, that one."""
+        return self._ask(RESTATEMENTS, restatement=id, limit=limit)
+
+    def closes(self, first: date, end: date, limit: int) -> list[dict[str, Any]]:
+        """The closes of the days [first, end), every generation."""
+        return self._ask(CLOSES, **{"from": first, "to": end, "limit": limit})
 
     def coefficients(self, ids: Iterable[int]) -> dict[int, Coefficients]:
         """The coefficients with these ids; they belong to no organisation."""

@@ -7,18 +7,28 @@ method and goes straight into a `Queries`, which binds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from ecomind_query import sql
+from ecomind_query import restatements, sql
 from ecomind_query.calls import call_detail, list_calls
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
-from ecomind_query.models import CallDetail, Calls, Overview, Totals, Usage
+from ecomind_query.models import (
+    CallDetail,
+    Calls,
+    Closes,
+    Overview,
+    Restatement,
+    Restatements,
+    Totals,
+    Usage,
+)
 from ecomind_query.overview import overview
 from ecomind_query.periods import DAY, Period, midnight, period
 from ecomind_query.queries import Queries, Rows
-from ecomind_query.shapes import Received, ReceivedSpan, SqlResult
+from ecomind_query.shapes import Received, ReceivedSpan, RestatementOrder, SqlResult
 from ecomind_query.usage import DEFAULT_LENGTH, daily, usage
+from ecomind_receiver.restating import Restater
 from ecomind_receiver.tenants import Reach
 
 TREND_DAYS = (7, 30)
@@ -55,10 +65,34 @@ class Reader:
         end: str | None = None,
         group_by: Sequence[str] = (),
         filters: Mapping[str, str] | None = None,
+        restatement: str = "",
     ) -> Usage:
-        """Totals of [start, end), by default the last seven days, by group. Raises BadParameter."""
-        asked = self._period(start, end, DEFAULT_LENGTH)
-        return usage(self._queries(reach), self._book, asked, group_by, filters)
+        """Totals of [start, end), by default the last seven days, by group. Raises BadParameter.
+
+        Of a restatement, by default its whole period.
+        """
+        queries = self._queries(reach)
+        if restatement:
+            asked = self._restated(queries, restatement, start, end)
+        else:
+            asked = self._period(start, end, DEFAULT_LENGTH)
+        return usage(queries, self._book, asked, group_by, filters, restatement)
+
+    def restate(
+        self, restater: Restater, reach: Reach, order: RestatementOrder, threshold_percent: float
+    ) -> Restatement:
+        """Closed days under another set or method, tried or kept. Raises BadParameter."""
+        queries = self._queries(reach)
+        return restatements.restate(restater, queries, self._book, order, threshold_percent)
+
+    def restatements(self, reach: Reach, id: str = "") -> Restatements:
+        """Restatements that were kept, newest first; with an id, that one."""
+        return restatements.listed(self._queries(reach), id)
+
+    def closes(self, reach: Reach, *, first: date | None = None, end: date | None = None) -> Closes:
+        """The closes of the days [first, end), by default the last 90. Raises BadParameter."""
+        until = end or self._clock().date() + DAY
+        return restatements.closes(self._queries(reach), first or until - 90 * DAY, until)
 
     def daily(self, reach: Reach, *, start: str | None = None, end: str | None = None) -> Usage:
         """Totals of each UTC day of [start, end), by default the last 30. Raises BadParameter."""
@@ -110,6 +144,17 @@ class Reader:
 
     def _queries(self, reach: Reach) -> Queries:
         return Queries(self._rows, reach)
+
+    def _restated(self, queries: Queries, id: str, start: str | None, end: str | None) -> Period:
+        found = restatements.listed(queries, id).restatements
+        if not found:
+            raise BadParameter("restatement", f"{id[:60]!r} is not one of this organisation's.")
+        whole = (f"{day.isoformat()}T00:00:00Z" for day in (found[0].from_, found[0].to))
+        first, last = whole
+        asked = period(start or first, end or last, default_length=DAY, now=self._clock())
+        if asked != asked.whole_hours():
+            raise BadParameter("from", "and to must be full hours: a restatement has no others.")
+        return asked
 
     def _period(self, start: str | None, end: str | None, length: timedelta) -> Period:
         asked = period(start, end, default_length=length, now=self._clock())

@@ -14,14 +14,25 @@ from starlette.exceptions import HTTPException
 
 from ecomind_processor.factors import FactorSet
 from ecomind_query import event
-from ecomind_query.callers import API_KEY, KEYS, Reading, Responses, Writing
+from ecomind_query.callers import API_KEY, KEYS, Reading, Responses, Restating, Writing
 from ecomind_query.cursors import call_id
 from ecomind_query.desk import Desk
 from ecomind_query.explaining import explained
-from ecomind_query.models import CallDetail, Calls, Explained, Overview, Totals, Usage
+from ecomind_query.models import (
+    CallDetail,
+    Calls,
+    Closes,
+    Explained,
+    Overview,
+    Restatement,
+    Restatements,
+    Totals,
+    Usage,
+)
 from ecomind_query.once import Once
 from ecomind_query.parameters import (
     CallsQuery,
+    ClosesQuery,
     Days,
     ExplainQuery,
     OverviewQuery,
@@ -29,7 +40,15 @@ from ecomind_query.parameters import (
     UsageQuery,
 )
 from ecomind_query.reader import Reader
-from ecomind_query.shapes import Accepted, Event, Problem, Received, SqlResult, SqlStatement
+from ecomind_query.shapes import (
+    Accepted,
+    Event,
+    Problem,
+    Received,
+    RestatementOrder,
+    SqlResult,
+    SqlStatement,
+)
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
@@ -60,6 +79,7 @@ def api_router(receiver: Receiver, reader: Reader, desk: Desk, settings: Setting
     router.include_router(_figures(reader, desk))
     router.include_router(_calls(reader, desk))
     router.include_router(_ingest(receiver, reader, desk, settings))
+    router.include_router(_closed(receiver, reader, desk, settings))
     router.include_router(_tools(reader, desk))
     return router
 
@@ -77,6 +97,7 @@ def _figures(reader: Reader, desk: Desk) -> APIRouter:
             end=query.to,
             group_by=query.group_by,
             filters=query.filters(),
+            restatement=query.restatement,
         )
 
     @router.get("/today", summary="Totals since 00:00 UTC")
@@ -150,6 +171,35 @@ def _ingest(receiver: Receiver, reader: Reader, desk: Desk, settings: Settings) 
             known = await desk.ask(reader.is_stored, Reach(*tenant), *hashes)
             known = known or await once.write(identity, accept)
         return Accepted(id=call_id(*hashes), duplicate=known, ignored=ignored)
+
+    return router
+
+
+def _closed(receiver: Receiver, reader: Reader, desk: Desk, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["closed days"], responses=_INVALID)
+
+    @router.get("/closes", summary="Closed days and their digests")
+    async def closes(reach: Reading, query: Annotated[ClosesQuery, Query()]) -> Closes:
+        """Every generation of a day: how many rows of integers, and the root of the tree over them.
+
+        Only for a key of the whole organisation; a project's key sees none.
+        """
+        return await desk.ask(reader.closes, reach, first=query.from_, end=query.to)
+
+    @router.get("/restatements", summary="Restatements, newest first")
+    async def restatements(reach: Reading) -> Restatements:
+        """What was restated, why, on which closes it rests, and what changed."""
+        return await desk.ask(reader.restatements, reach)
+
+    @router.post("/restatements", summary="Restate closed days, or try it")
+    async def restate(caller: Restating, body: RestatementOrder) -> Restatement:
+        """Closed days under another factor set or method, beside the originals.
+
+        With `dry_run` the difference is shown and nothing is kept.
+        """
+        asked = partial(reader.restate, receiver.restater)
+        order = body.model_copy(update={"requested_by": body.requested_by or caller.key_id})
+        return await desk.ask(asked, caller.reach, order, settings.materiality_percent)
 
     return router
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
@@ -80,6 +80,24 @@ class Accepted(Model):
         default_factory=list,
         description="Fields that named another organisation or project; the key decides.",
     )
+
+
+class RestatementOrder(Model):
+    """Closed days to be restated: [from, to), UTC days."""
+
+    from_: date = Field(alias="from", examples=["2025-11-01"])
+    to: date = Field(description="Exclusive; at most the first day that is not closed.")
+    factor_set: str = Field("", max_length=80, description="The newest if left out.")
+    method: str = Field("", max_length=80, description="The factor set's own if left out.")
+    reason: str = Field("", max_length=500, description="Why; reports print it.")
+    requested_by: str = Field("", max_length=128)
+    dry_run: bool = Field(False, description="Show the difference and keep nothing.")
+
+    @model_validator(mode="after")
+    def _has_a_reason(self) -> RestatementOrder:
+        if not self.dry_run and not self.reason.strip():
+            raise ValueError("a restatement that is kept needs a reason; reports print it")
+        return self
 
 
 class SqlStatement(Model):

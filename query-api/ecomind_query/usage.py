@@ -32,9 +32,10 @@ def usage(
     period: Period,
     group_by: Sequence[str] = (),
     filters: Mapping[str, str] | None = None,
+    restatement: str = "",
 ) -> Usage:
-    """Totals of the period by group. Raises BadParameter."""
-    groups = parts_by_group(queries, book, period, group_by, filters or {})
+    """Totals of the period by group, or those of a restatement. Raises BadParameter."""
+    groups = parts_by_group(queries, book, period, group_by, filters or {}, restatement)
     rows = [UsageRow(group=dict(zip(group_by, values, strict=True)), totals=totals(parts))
             for values, parts in groups.items()]  # fmt: skip
     return Usage(
@@ -43,7 +44,8 @@ def usage(
         group_by=list(group_by),
         rows=ordered(rows, group_by),
         total=totals([part for parts in groups.values() for part in parts]),
-        provisional_from=provisional_from(queries, period),
+        provisional_from=None if restatement else provisional_from(queries, period),
+        restatement=restatement,
     )
 
 
@@ -53,9 +55,10 @@ def parts_by_group(
     period: Period,
     group_by: Sequence[str],
     filters: Mapping[str, str],
+    restatement: str = "",
 ) -> Groups:
     """Sums, coefficients and prices of the period by the values of `group_by`."""
-    rows = queries.usage(period, group_by, filters, MAX_ROWS + 1)
+    rows = queries.usage(period, group_by, filters, MAX_ROWS + 1, restatement)
     if len(rows) > MAX_ROWS:
         raise BadParameter(
             "group_by",

@@ -97,6 +97,7 @@ class Restater:
             "from_day": request.from_day,
             "to_day": request.to_day,
             "factor_set": request.factors.id,
+            "factor_set_sha256": request.factors.sha256,
             "method": request.method,
             "basis": plan.basis,
             "reason": reason,

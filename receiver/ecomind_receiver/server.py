@@ -24,6 +24,7 @@ from ecomind_receiver.otlp_grpc import serve_grpc
 from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.redis_limits import RedisLimits
+from ecomind_receiver.restating import Restater
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings, is_loopback
 from ecomind_receiver.signals import TRACES, Signal
@@ -82,6 +83,7 @@ class Receiver:
     spool: Spool
     reconciler: Reconciler
     closer: Closer
+    restater: Restater
     telemetry: Telemetry
     tls: Tls | None
     grpc_port = 0
@@ -127,6 +129,7 @@ class Receiver:
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
         self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
         on_close(asyncio.to_thread, self.reconciler.stop)
+        self.restater = Restater(self.store, catalogue)
         self.closer = Closer(self.store)
         on_close(asyncio.to_thread, self.closer.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)

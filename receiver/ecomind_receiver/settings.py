@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         90, ge=1, description="Days that single calls are kept; set when the store is created."
     )
+    materiality_percent: float = Field(
+        5.0, ge=0, le=100, description="A restatement that moves a figure by this much is material."
+    )
     reconcile_window_seconds: int = Field(
         900, ge=1, description="Length of the windows in which twins and re-sends are cancelled."
     )

@@ -18,12 +18,12 @@ from ecomind_receiver.tenants import ANYONE, Reach, Scope
 if TYPE_CHECKING:
     from ecomind_query.reader import Reader
     from ecomind_receiver.authentication import Grant
+    from ecomind_receiver.store import Store
 
 
 @contextmanager
-def reader(settings: Settings) -> Iterator[Reader]:
+def store(settings: Settings) -> Iterator[Store]:
     """The data directory's store, opened for this command; ends with a sentence if it can't be."""
-    from ecomind_query.reader import Reader
     from ecomind_receiver.store import Store, StoreError
 
     if not (settings.data_dir / "store").is_dir():
@@ -33,13 +33,22 @@ def reader(settings: Settings) -> Iterator[Reader]:
             NOT_STARTED,
         )
     try:
-        store = Store(settings)
+        opened = Store(settings)
     except StoreError as error:
         fail(str(error), NOT_STARTED)
     try:
-        yield Reader(store, retention_days=settings.retention_days)
+        yield opened
     finally:
-        store.close()
+        opened.close()
+
+
+@contextmanager
+def reader(settings: Settings) -> Iterator[Reader]:
+    """The data directory's store, opened for this command; ends with a sentence if it can't be."""
+    from ecomind_query.reader import Reader
+
+    with store(settings) as opened:
+        yield Reader(opened, retention_days=settings.retention_days)
 
 
 def reach(settings: Settings) -> Reach:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ecomind_processor.factors import checksum
+from ecomind_query.commands.common import AsJson, print_json
 from ecomind_query.factors.references import CHECKS, architectures, measured_files
 from ecomind_query.factors.sources import Facility, FactorSourceError, Sources, Zone, read
 
@@ -60,6 +61,29 @@ def compile_command(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{target}  sha256 {json.loads(target.read_text(encoding='utf-8'))['sha256']}")
+
+
+def validate(
+    source_dir: Annotated[
+        Path, typer.Argument(help="Folder with the YAML sources of one set.")
+    ] = SOURCE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Check the sources of a factor set and write nothing."""
+    try:
+        sources = read(source_dir)
+        mistakes = [sentence for check in CHECKS for sentence in check(sources)]
+    except FactorSourceError as error:
+        mistakes = str(error).splitlines()
+    if as_json:
+        print_json({"valid": not mistakes, "mistakes": mistakes})
+    else:
+        for sentence in mistakes:
+            typer.echo(sentence, err=True)
+        if not mistakes:
+            typer.echo(f"{source_dir}: {sources.method.set.id} is valid.")
+    if mistakes:
+        raise typer.Exit(1)
 
 
 def rendered(body: Mapping[str, Any]) -> str:

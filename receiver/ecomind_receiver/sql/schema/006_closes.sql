@@ -48,6 +48,7 @@ SETTINGS non_replicated_deduplication_window = 10000,
 CREATE TABLE IF NOT EXISTS day_closes
 (
     org_id      LowCardinality(String),
+    project_id  LowCardinality(String),               -- always '': of the whole organisation, so no project's key reads it
     day         Date,
     generation  UInt32,
     closed_at   DateTime('UTC'),
@@ -116,9 +117,11 @@ CREATE TABLE IF NOT EXISTS restatements
 (
     restatement_id  String,
     org_id          LowCardinality(String),
+    project_id      LowCardinality(String),            -- always '', as above
     from_day        Date,
     to_day          Date,                              -- exclusive
     factor_set      String,
+    factor_set_sha256 String,
     method          String,
     basis           LowCardinality(String),            -- closed | calls
     reason          String,
