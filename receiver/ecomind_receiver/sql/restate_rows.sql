@@ -1,5 +1,7 @@
--- The rows with their new coefficients. Without `into`: their sums by old and new coefficients, for the difference.
+-- The rows with their new coefficients. Without `into`: their sums by old and new coefficients, for the difference. Closed rows
+-- are written one by one, their generations beside each other; single calls are added up to rows first.
 {% import 'restated.sql' as made %}
+{% set added = basis == 'calls' or not into %}
 {% if into %}
 INSERT INTO restated_usage (org_id, restatement_id, day, {{ keys | join(', ') }}, {{ sums | join(', ') }})
 SELECT {org:String}, {id:String}, day, {% for key in keys %}{{ 'n.coef_id AS coef_id' if key == 'coef_id' else key }}{{ ', ' if not loop.last }}{% endfor %},
@@ -7,17 +9,18 @@ SELECT {org:String}, {id:String}, day, {% for key in keys %}{{ 'n.coef_id AS coe
 SELECT s.coef_id AS old_coef_id, n.coef_id AS new_coef_id, provider, if(request_model != '', request_model, response_model) AS model,
 {% endif %}
 {% for column in sums %}
-       sum({% if basis == 'calls' and column == 'generation_us' -%}
+       {{ 'sum(' if added }}{% if basis == 'calls' and column == 'generation_us' -%}
            s.calls * if(n.timed, toInt64(round(least(n.first + n.each * call_output, call_seconds) * 1e6)), 0)
            {%- elif basis == 'calls' and column == 'generation_us_high' -%}
            s.calls * if(n.timed, toInt64(round(least(n.first + n.each_high * call_output, call_seconds) * 1e6)), 0)
-           {%- else -%} s.{{ column }} {%- endif %}) AS {{ column }}{{ ',' if not loop.last }}
+           {%- else -%} s.{{ column }} {%- endif %}{{ ')' if added }} AS {{ column }}{{ ',' if not loop.last }}
 {% endfor %}
 FROM (SELECT *, {{ made.new_key() }} AS new_key FROM ({{ made.source(basis, keys, sums) }})) AS s
 LEFT ANY JOIN {{ mapping }} AS n USING (new_key)
+{% if added %}
 GROUP BY {{ 'day, ' ~ keys | join(', ') if into else 'old_coef_id, new_coef_id, provider, model' }}
+{% endif %}
 {% if into %}
-HAVING calls != 0 OR output_tokens != 0 OR input_tokens != 0
 SETTINGS insert_deduplication_token = {id:String}, insert_deduplicate = 1, async_insert = 0, max_insert_threads = 1,
          min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0, max_partitions_per_insert_block = 1000
 {% endif %}
