@@ -37,11 +37,14 @@ _PLACES = ("USA", "eu-west-3", "us-central1", "")
 
 def restate(
     rows: Annotated[int, typer.Option(min=1000, help="Rows of the rollup.")] = 2_100_000,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where to make the store, which is removed afterwards.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time a restatement of a year of closed days, and the digest of a day on 1 and 2 threads."""
     older, newer = FactorSet.load("ecomind-2026.1"), FactorSet.load()
-    with tempfile.TemporaryDirectory(prefix="ecomind-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ecomind-bench-", dir=data_dir) as folder:
         settings = load_settings(data_dir=Path(folder) / "data", key_dir=Path(folder) / "keys")
         store = Store(settings)
         try:
