@@ -14,6 +14,7 @@ from ecomind_query import cli
 from ecomind_query.commands.settings import page
 
 ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_DATA = ("factors compile", "grid import", "explain", "conformance")
 
 
 def words() -> list[tuple[str, Any]]:
@@ -37,9 +38,9 @@ def test_every_word_and_option_has_help(name: str, command: Any) -> None:
 
 
 def test_json_and_data_dir_are_everywhere() -> None:
-    """Except where a word has no data: the factor compiler, explain, conformance, groups."""
+    """Except where a word has no data: factors, imports, explain, conformance, groups."""
     for name, command in words():
-        if name in cli.GROUPS or name in ("factors compile", "explain", "conformance"):
+        if name in cli.GROUPS or name in WITHOUT_DATA:
             continue
         options = {option for parameter in command.params for option in parameter.opts}
         assert {"--json", "--data-dir"} <= options, name
