@@ -67,6 +67,10 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
             "ecomind_query.bench.fairness", "fairness", "Measure a tenant beside a noisy one."
         ),
     },
+    "grid": {
+        "import": Word("ecomind_query.commands.grid_import", "import_", "Make a table of hours."),
+        "show": Word("ecomind_query.commands.grid", "show", "Show hourly intensities."),
+    },
     "factors": {
         "list": Word("ecomind_query.factors.show", "list_", "List factor sets."),
         "show": Word("ecomind_query.factors.show", "show", "Show a set's numbers."),
@@ -86,6 +90,7 @@ GROUPS = {
     "users": "Members of an organisation.",
     "keys": "API keys of an organisation.",
     "bench": "Measure what this machine can do.",
+    "grid": "Hourly carbon intensities.",
     "factors": "Work on emission factor sets.",
 }
 

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         ge=100,
         description="Distinct calls (model, place, day) whose factors are kept in memory.",
     )
+    grid_hourly: str = Field(
+        "",
+        description="Plug-ins that know hourly carbon intensities, with commas between:"
+        " `uk-carbon-intensity`, or `file:` and the path of a table in CSV or Parquet, with"
+        " `?kind=marginal` after it if that is what the table holds.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Level of the JSON log lines on stdout."
     )
@@ -158,6 +164,14 @@ class Settings(BaseSettings):
         description="Server that `usage`, `sql` and `doctor` ask, such as"
         " https://ecomind.example:8080; the one on the data directory if left out.",
     )
+
+    @field_validator("grid_hourly")
+    @classmethod
+    def _known_grids(cls, value: str) -> str:
+        from ecomind_receiver.grids.entries import parse_entries  # which asks this module
+
+        parse_entries(value)
+        return value
 
     @field_validator("api_key", mode="before")
     @classmethod

@@ -134,6 +134,16 @@ class Store:
             return client
 
 
+def memory_engine() -> Any:
+    """A client of an engine without a directory, which reads files; its process can have no store.
+
+    Blocking, for seconds.
+    """
+    import clickhouse_connect
+
+    return clickhouse_connect.get_client(interface="chdb")
+
+
 def describe(error: Exception) -> str:
     """What an error says without any data: an engine's message may quote the bytes it choked on."""
     found = re.search(r"Code: (\d+).*\(([A-Z_]{4,})\)", str(error), re.DOTALL)
