@@ -31,6 +31,7 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
     "demo": Word("ecomind_query.demo.command", "demo", "Show Ecomind at work with a real app."),
     "usage": Word("ecomind_query.commands.usage", "usage", "Totals of energy, CO2e and water."),
     "explain": Word("ecomind_query.commands.explain", "explain", "Derive one call's footprint."),
+    "whatif": Word("ecomind_query.commands.whatif", "whatif", "The same calls elsewhere."),
     "ingest": Word("ecomind_query.commands.ingest", "ingest", "Send files of OTLP traces."),
     "sql": Word("ecomind_query.commands.sql", "sql", "Run one SELECT over your calls."),
     "doctor": Word("ecomind_query.commands.doctor", "doctor", "Say what is wrong and the fix."),

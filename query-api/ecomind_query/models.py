@@ -100,6 +100,21 @@ class Difference(Model):
     threshold_percent: float
 
 
+class WhatIf(Model):
+    """Calls as they were (`original`) and as they might have been (`restated`)."""
+
+    from_: datetime = Field(serialization_alias="from")
+    to: datetime
+    to_model: str
+    to_provider: str
+    to_region: str
+    to_hour: int | None
+    factor_set: str
+    method: str
+    difference: Difference
+    caveats: list[str]
+
+
 class Restatement(Model):
     """Closed days under another factor set or method, beside the originals."""
 

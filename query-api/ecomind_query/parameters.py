@@ -69,6 +69,19 @@ class UsageQuery(Filters, Days):
         return [name.strip() for value in values for name in value.split(",") if name.strip()]
 
 
+class WhatIfQuery(Filters, Days):
+    """Query of `GET /v1/whatif`; without `from` it covers the last 30 days, in whole hours."""
+
+    not_filters = frozenset({"from_", "to", "to_model", "to_provider", "to_region", "to_hour"})
+
+    to_model: Text = Field("", description="Model that would have answered instead.")
+    to_provider: Text = Field("", description="Provider that would have run it.")
+    to_region: Text = Field("", description="Cloud region or grid zone it would have run in.")
+    to_hour: Annotated[int, Field(ge=0, le=23)] | None = Field(
+        None, description="UTC hour of the same day; needs an hourly source for the grid."
+    )
+
+
 class ClosesQuery(Model):
     """Query of `GET /v1/closes`; without `from` it covers the last 90 days."""
 

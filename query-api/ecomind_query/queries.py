@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
 from ecomind_query.errors import BadParameter
 from ecomind_query.periods import Period
+from ecomind_receiver.closing import SUMS
 from ecomind_receiver.counting import VERSION
 from ecomind_receiver.tenants import Reach
 
@@ -160,6 +161,20 @@ WHERE {{own}}
   AND trace_hash = {{trace_hash:UInt64}} AND span_id = {{span_id:UInt64}}
 ORDER BY received_at DESC, segment_id DESC
 LIMIT 1000
+"""
+
+_SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in SUMS)
+
+RESOLVABLE = f"""
+SELECT provider, request_model, response_model, place, service_tier, usage_quality, coef_id,
+       arrayCount(start -> start <= toDate(u.hour, 'UTC'), {{epochs:Array(Date)}}) AS epoch,
+       toUnixTimestamp(u.hour) * {{by_hour:UInt8}} AS slot, min(u.hour) AS first_hour, {_SUMS}
+FROM usage_hourly AS u
+WHERE {{own}}
+  AND hour >= {{whole_from:DateTime('UTC')}} AND hour < {{whole_to:DateTime('UTC')}} {{filters}}
+GROUP BY provider, request_model, response_model, place, service_tier, usage_quality, coef_id,
+         epoch, slot
+LIMIT {{limit:UInt32}}
 """
 
 RESTATEMENTS = """
@@ -319,6 +334,20 @@ class Queries:
             edge_from=whole.start,
             edge_to=whole.end,
         )
+
+    def resolvable(
+        self,
+        period: Period,
+        filters: Mapping[str, str],
+        epochs: Sequence[date],
+        limit: int,
+        *,
+        by_hour: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Integer sums by what the resolver is given, of whole hours; at most `limit` rows."""
+        text = RESOLVABLE.replace("{filters}", _conditions(filters, FILTERS))
+        bound = {"whole_from": period.start, "whole_to": period.end, "by_hour": int(by_hour)}
+        return self._ask(text, **filters, **bound, epochs=list(epochs), limit=limit)
 
     def restatements(self, limit: int, id: str = "") -> list[dict[str, Any]]:
         """Restatements, newest first; with an id, that one."""

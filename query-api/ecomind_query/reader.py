@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from ecomind_processor.hourly import Grids
 from ecomind_query import restatements, sql
 from ecomind_query.calls import call_detail, list_calls
 from ecomind_query.coefficients import CoefficientBook
@@ -22,12 +23,15 @@ from ecomind_query.models import (
     Restatements,
     Totals,
     Usage,
+    WhatIf,
 )
 from ecomind_query.overview import overview
+from ecomind_query.parameters import WhatIfQuery
 from ecomind_query.periods import DAY, Period, midnight, period
 from ecomind_query.queries import Queries, Rows
 from ecomind_query.shapes import Received, ReceivedSpan, RestatementOrder, SqlResult
 from ecomind_query.usage import DEFAULT_LENGTH, daily, usage
+from ecomind_query.whatif import whatif
 from ecomind_receiver.restating import Restater
 from ecomind_receiver.tenants import Reach
 
@@ -88,6 +92,12 @@ class Reader:
     def restatements(self, reach: Reach, id: str = "") -> Restatements:
         """Restatements that were kept, newest first; with an id, that one."""
         return restatements.listed(self._queries(reach), id)
+
+    def whatif(self, reach: Reach, query: WhatIfQuery, grids: Grids) -> WhatIf:
+        """The same calls on another model, in another place or hour. Raises BadParameter."""
+        asked = self._period(query.from_, query.to, 30 * DAY)
+        filters, queries = query.filters(), self._queries(reach)
+        return whatif(queries, self._book, grids, query, asked.whole_hours(), filters)
 
     def closes(self, reach: Reach, *, first: date | None = None, end: date | None = None) -> Closes:
         """The closes of the days [first, end), by default the last 90. Raises BadParameter."""

@@ -28,6 +28,7 @@ from ecomind_query.models import (
     Restatements,
     Totals,
     Usage,
+    WhatIf,
 )
 from ecomind_query.once import Once
 from ecomind_query.parameters import (
@@ -38,6 +39,7 @@ from ecomind_query.parameters import (
     OverviewQuery,
     SpansQuery,
     UsageQuery,
+    WhatIfQuery,
 )
 from ecomind_query.reader import Reader
 from ecomind_query.shapes import (
@@ -76,7 +78,7 @@ CallId = Annotated[
 def api_router(receiver: Receiver, reader: Reader, desk: Desk, settings: Settings) -> APIRouter:
     """Every route under /v1."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(API_KEY)], responses=KEYS)
-    router.include_router(_figures(reader, desk))
+    router.include_router(_figures(receiver, reader, desk))
     router.include_router(_calls(reader, desk))
     router.include_router(_ingest(receiver, reader, desk, settings))
     router.include_router(_closed(receiver, reader, desk, settings))
@@ -84,7 +86,7 @@ def api_router(receiver: Receiver, reader: Reader, desk: Desk, settings: Setting
     return router
 
 
-def _figures(reader: Reader, desk: Desk) -> APIRouter:
+def _figures(receiver: Receiver, reader: Reader, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["figures"], responses=_INVALID)
 
     @router.get("/usage", summary="Totals by any mix of dimensions")
@@ -114,6 +116,11 @@ def _figures(reader: Reader, desk: Desk) -> APIRouter:
     async def explain(reach: Reading, query: Annotated[ExplainQuery, Query()]) -> Explained:
         """Every factor with its source, the arithmetic and the range. Nothing is unknown."""
         return explained(query, datetime.now(UTC).date())
+
+    @router.get("/whatif", summary="The same calls on another model, in another place or hour")
+    async def whatif(reach: Reading, query: Annotated[WhatIfQuery, Query()]) -> WhatIf:
+        """Both sides under one factor set, with their ranges and what the comparison leaves out."""
+        return await desk.ask(reader.whatif, reach, query, receiver.grids)
 
     @router.get("/overview", summary="What the front page shows")
     async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:

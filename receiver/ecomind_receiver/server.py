@@ -16,6 +16,7 @@ from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
+from ecomind_receiver.grids.factory import ConfiguredGrids, grids_from
 from ecomind_receiver.http_server import HttpServer, join_address
 from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.limits import UNLIMITED, Limits, LocalLimits, Quotas
@@ -84,6 +85,7 @@ class Receiver:
     reconciler: Reconciler
     closer: Closer
     restater: Restater
+    grids: ConfiguredGrids
     telemetry: Telemetry
     tls: Tls | None
     grpc_port = 0
@@ -129,6 +131,9 @@ class Receiver:
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
         self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
         on_close(asyncio.to_thread, self.reconciler.stop)
+        self.grids = await asyncio.to_thread(grids_from, settings, self.factors.zones)
+        self.grids.start()
+        on_close(asyncio.to_thread, self.grids.stop)
         self.restater = Restater(self.store, catalogue)
         self.closer = Closer(self.store)
         on_close(asyncio.to_thread, self.closer.stop)

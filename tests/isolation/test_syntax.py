@@ -151,6 +151,9 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "usage": lambda asked: asked.usage(
         Period(NOW, NOW), [*DIMENSIONS], dict.fromkeys(FILTERS, "x"), 5
     ),
+    "resolvable": lambda asked: asked.resolvable(
+        Period(NOW, NOW), dict.fromkeys(FILTERS, "x"), [NOW.date()], 5, by_hour=True
+    ),
     "restatements": lambda asked: asked.restatements(5, "rs_1"),
     "closes": lambda asked: asked.closes(NOW.date(), NOW.date(), 5),
     "restated_usage": lambda asked: asked.usage(

@@ -20,7 +20,7 @@ from ecomind_query.commands.common import (
 )
 from ecomind_query.commands.running import ServerError
 from ecomind_query.errors import QueryError
-from ecomind_query.models import Change, Closes, Restatement, Restatements
+from ecomind_query.models import Change, Closes, Difference, Restatement, Restatements
 from ecomind_query.shapes import RestatementOrder
 from ecomind_query.ui import format
 from ecomind_receiver.settings import Settings
@@ -167,6 +167,22 @@ def _restatement(answer: dict[str, Any]) -> Restatement:
 
 def _show(answer: Restatement) -> None:
     difference = answer.difference
+    kept = f"kept as {answer.id}" if answer.id else "tried; nothing is kept"
+    material = "material" if difference.material else "not material"
+    print_table(
+        ("figure", "as stated", "restated", "change"),
+        changes(difference),
+        right=("as stated", "restated", "change"),
+        title=f"{answer.from_} to {answer.to}, {difference.calls:,} calls: "
+        f"{'; '.join(answer.original_sets) or 'no usage'} → {answer.factor_set}, {answer.method}",
+        caption=f"{kept}; {material} (threshold {difference.threshold_percent:g} %);"
+        f" worked out from {'closed days' if answer.basis == 'closed' else 'single calls'}.",
+    )
+    models_changed(difference)
+
+
+def changes(difference: Difference) -> list[tuple[str, ...]]:
+    """A row for each figure: before and after with their ranges, and the change."""
     rows: list[tuple[str, ...]] = []
     for label, name, show in _FIGURES:
         found: Change | None = getattr(difference, name)
@@ -178,17 +194,11 @@ def _show(answer: Restatement) -> None:
             for figure in (found.original, found.restated)
         ]
         rows.append((label, *cells, _percent(found)))
-    kept = f"kept as {answer.id}" if answer.id else "tried; nothing is kept"
-    material = "material" if difference.material else "not material"
-    print_table(
-        ("figure", "as stated", "restated", "change"),
-        rows,
-        right=("as stated", "restated", "change"),
-        title=f"{answer.from_} to {answer.to}, {difference.calls:,} calls: "
-        f"{'; '.join(answer.original_sets) or 'no usage'} → {answer.factor_set}, {answer.method}",
-        caption=f"{kept}; {material} (threshold {difference.threshold_percent:g} %);"
-        f" worked out from {'closed days' if answer.basis == 'closed' else 'single calls'}.",
-    )
+    return rows
+
+
+def models_changed(difference: Difference) -> None:
+    """Print the models whose figures change most."""
     if difference.by_model:
         print_table(
             ("provider", "model", "calls", "energy", "CO2e"),
