@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
+import grpc
+
 from ecomind_processor.factors import FactorSet
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
@@ -216,7 +218,15 @@ class Receiver:
             settings.request_max_bytes,
             self.tls,
         )
-        self._open.push_async_callback(server.stop, _GRPC_GRACE_SECONDS)
+        self._open.push_async_callback(_stop_grpc, server)
+
+
+async def _stop_grpc(server: grpc.aio.Server) -> None:
+    """Stop the gRPC listener; rarely, after a failed handshake, it never says that it has."""
+    try:
+        await asyncio.wait_for(server.stop(_GRPC_GRACE_SECONDS), 2 * _GRPC_GRACE_SECONDS)
+    except TimeoutError:
+        log.error("the gRPC listener did not stop", extra={"seconds": 2 * _GRPC_GRACE_SECONDS})
 
 
 async def _door(settings: Settings, secrets: Secrets) -> Door:
