@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from ecomind_processor.factor_rows import (
@@ -39,7 +41,7 @@ from ecomind_processor.factor_rows import (
 )
 
 DEFAULT_SET = "ecomind-2026.2.0"
-"""The set that new events are enriched with."""
+"""The set that new events are enriched with, unless another was chosen."""
 
 
 class FactorSetError(Exception):
@@ -78,9 +80,12 @@ class FactorSet:
     hosts: tuple[Host, ...]
 
     @classmethod
-    def load(cls, name: str = DEFAULT_SET) -> FactorSet:
-        """The set of that name. Raises FactorSetError when there is none or it was altered."""
-        return _load(name)
+    def load(cls, name: str = "") -> FactorSet:
+        """The set of that name, or the chosen one.
+
+        Raises FactorSetError when there is none or it was altered.
+        """
+        return _load(name or _chosen[-1])
 
     @cached_property
     def epochs(self) -> tuple[datetime.date, ...]:
@@ -101,10 +106,51 @@ def fold(name: str) -> str:
     return name.strip().lower().replace(".", "-")
 
 
+_FOLDERS: list[Traversable] = [files("ecomind_processor") / "factors"]
+
+
+_chosen = [DEFAULT_SET]
+
+
+def choose(name: str, folder: Path | None = None) -> FactorSet:
+    """Enrich with this set from now on in this process, and look for sets in `folder` too.
+
+    A set that ships with Ecomind goes before one of the same name there. Raises FactorSetError.
+    """
+    if folder is not None and folder not in _FOLDERS:
+        if not folder.is_dir():
+            raise FactorSetError(f"There is no folder {folder} with factor sets.")
+        _FOLDERS.append(folder)
+    found = _load(name)
+    _chosen.append(name)
+    return found
+
+
 def available() -> tuple[str, ...]:
-    """Names of the sets that this installation holds."""
-    folder = files("ecomind_processor") / "factors"
-    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json")))
+    """Names of the sets that can be loaded."""
+    found = (file.name for folder in _FOLDERS for file in folder.iterdir())
+    return tuple(sorted({name[:-5] for name in found if name.endswith(".json")}))
+
+
+def read_document(name: str) -> dict[str, Any]:
+    """The compiled document of that name. Raises FactorSetError as `FactorSet.load` does."""
+    for folder in _FOLDERS:
+        file = folder / f"{name}.json"
+        if name in available() and file.is_file():
+            return _checked(name, file)
+    raise FactorSetError(
+        f"There is no factor set {name!r} here. Use one of: {', '.join(available())}."
+    )
+
+
+def _checked(name: str, file: Traversable) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if document.get("id") != name or checksum(document) != document.get("sha256"):
+        raise FactorSetError(
+            f"The factor set {name!r} does not match its checksum. "
+            "Reinstall Ecomind, or run `ecomind factors compile` if you changed its sources."
+        )
+    return document
 
 
 def checksum(document: Mapping[str, Any]) -> str:
@@ -116,18 +162,7 @@ def checksum(document: Mapping[str, Any]) -> str:
 
 @cache
 def _load(name: str) -> FactorSet:
-    if name not in available():
-        raise FactorSetError(
-            f"There is no factor set {name!r} here. Use one of: {', '.join(available())}."
-        )
-    file = files("ecomind_processor") / "factors" / f"{name}.json"
-    document = json.loads(file.read_text(encoding="utf-8"))
-    if checksum(document) != document["sha256"]:
-        raise FactorSetError(
-            f"The factor set {name!r} does not match its checksum. "
-            "Reinstall Ecomind, or run `ecomind factors compile` if you changed its sources."
-        )
-    return parse(document)
+    return parse(read_document(name))
 
 
 def parse(d: Mapping[str, Any]) -> FactorSet:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import grpc
 
-from ecomind_processor.factors import FactorSet
+from ecomind_processor.factors import choose
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
@@ -95,7 +95,7 @@ class Receiver:
 
     def __init__(self, settings: Settings, *, listeners: bool = True) -> None:
         self.settings = settings
-        self.factors = FactorSet.load()
+        self.factors = choose(settings.factor_set, settings.factor_dir)
         self._listeners = listeners
         self._open = AsyncExitStack()
 

@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ecomind_processor.factors import DEFAULT_SET
+
 MIB = 1024 * 1024
 
 
@@ -103,6 +105,10 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         90, ge=1, description="Days that single calls are kept; set when the store is created."
     )
+    factor_dir: Path | None = Field(
+        None, description="Folder with compiled factor sets of your own, beside those that ship."
+    )
+    factor_set: str = Field(DEFAULT_SET, description="Factor set that new calls are resolved with.")
     materiality_percent: float = Field(
         5.0, ge=0, le=100, description="A restatement that moves a figure by this much is material."
     )

@@ -11,7 +11,15 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from ecomind_processor.factors import DEFAULT_SET, FactorSet, FactorSetError, checksum, parse
+from ecomind_processor import factors as factors_module
+from ecomind_processor.factors import (
+    DEFAULT_SET,
+    FactorSet,
+    FactorSetError,
+    available,
+    checksum,
+    parse,
+)
 from ecomind_processor.footprint import Coefficients
 from ecomind_query.factors.compile import SOURCE_DIR, compile_command, compile_factors
 from ecomind_query.factors.sources import FactorSourceError
@@ -194,3 +202,41 @@ def test_the_command_compiles_or_says_why(copied: Path) -> None:
     (copied / "method.yaml").write_text("set: [", encoding="utf-8")
     failed = CliRunner().invoke(app, [str(copied)])
     assert failed.exit_code == 1 and "no valid YAML" in failed.stderr
+
+
+@pytest.fixture
+def own_set(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a compiled set of somebody's own, and sets as they were afterwards."""
+    monkeypatch.setattr(factors_module, "_FOLDERS", list(factors_module._FOLDERS))
+    monkeypatch.setattr(factors_module, "_chosen", list(factors_module._chosen))
+    method = copied / "method.yaml"
+    text = method.read_text("utf-8")
+    method.write_text(text.replace("id: ecomind-2026.2.0,", "id: acme-2026.1.0,"), "utf-8")
+    compile_factors(copied)
+    return copied
+
+
+def test_a_set_of_ones_own_is_chosen(own_set: Path) -> None:
+    assert factors_module.choose("acme-2026.1.0", own_set).id == "acme-2026.1.0"
+    assert FactorSet.load().id == "acme-2026.1.0"
+    assert available() == ("acme-2026.1.0", "ecomind-2026.1", "ecomind-2026.2.0")
+    assert FactorSet.load("ecomind-2026.1").id == "ecomind-2026.1"
+
+
+def test_a_set_under_another_name_is_refused(own_set: Path) -> None:
+    (own_set / "acme-2026.1.0.json").rename(own_set / "acme-2027.1.0.json")
+    with pytest.raises(FactorSetError, match=r"'acme-2027\.1\.0' does not match its checksum"):
+        factors_module.choose("acme-2027.1.0", own_set)
+
+
+def test_a_folder_that_is_not_there_is_named(own_set: Path) -> None:
+    with pytest.raises(FactorSetError, match=r"There is no folder .*nowhere with factor sets"):
+        factors_module.choose("acme-2026.1.0", own_set / "nowhere")
+
+
+def test_a_published_set_is_not_compiled_anew(copied: Path) -> None:
+    method = copied / "method.yaml"
+    text = method.read_text("utf-8")
+    method.write_text(text.replace("id: ecomind-2026.2.0,", "id: ecomind-2026.1,"), "utf-8")
+    with pytest.raises(FactorSourceError, match=r"ecomind-2026\.1 was published and its numbers"):
+        compile_factors(copied)

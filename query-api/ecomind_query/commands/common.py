@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ecomind_processor.factors import FactorSetError, choose
 from ecomind_receiver.settings import Settings
 
 FAILED, NOT_STARTED = 1, 2
@@ -40,7 +41,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 def load_settings(**given: object) -> Settings:
     """Settings from the environment and the given options; ends with a sentence if one is bad."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        choose(settings.factor_set, settings.factor_dir)
+        return settings
+    except FactorSetError as error:
+        fail(f"ECOMIND_FACTOR_SET and ECOMIND_FACTOR_DIR: {error}", NOT_STARTED)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()

@@ -22,6 +22,11 @@ from ecomind_query.factors.sources import Facility, FactorSourceError, Sources, 
 SOURCE_DIR = Path(str(files("ecomind_processor"))) / "factors"
 """Where the sources of the bundled set live, in a checkout."""
 
+PUBLISHED = {
+    "ecomind-2026.1": "9edbd9c995a4fe27a32628c9319961f4d462f4517dc3be20aa43e3e4cf88b36e",
+}
+"""Sets that were released, and the SHA-256 that each keeps for good."""
+
 NOTICE = (
     "The entries of `architectures` whose measure begins with `ecologits-`, and the constants by "
     "`ecologits-formula`, are taken from EcoLogits and are subject to the Mozilla Public License, "
@@ -41,8 +46,15 @@ def compile_factors(source_dir: Path, out: Path | None = None) -> Path:
     mistakes = [sentence for check in CHECKS for sentence in check(sources)]
     if mistakes:
         raise FactorSourceError("\n".join(mistakes))
-    target = out or source_dir / f"{sources.method.set.id}.json"
-    target.write_text(rendered(document(sources)), encoding="utf-8")
+    body = document(sources)
+    published = PUBLISHED.get(body["id"])
+    if published and published != body["sha256"]:
+        raise FactorSourceError(
+            f"method.yaml, set.id: {body['id']} was published and its numbers stay; rows that were"
+            " stored name it as their evidence. Give the changed set a new id."
+        )
+    target = out or source_dir / f"{body['id']}.json"
+    target.write_text(rendered(body), encoding="utf-8")
     return target
 
 

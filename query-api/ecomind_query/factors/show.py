@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ecomind_processor.factors import DEFAULT_SET, FactorSet, FactorSetError, available
+from ecomind_processor.factors import (
+    DEFAULT_SET,
+    FactorSet,
+    FactorSetError,
+    available,
+    read_document,
+)
 from ecomind_query.commands.common import AsJson, fail, print_json, print_table
 
 _SetName = Annotated[str, typer.Argument(help="A factor set's name.")]
@@ -138,9 +143,6 @@ def _short(value: Any) -> str:
 
 def _document(name: str) -> dict[str, Any]:
     try:
-        FactorSet.load(name)
+        return read_document(name)
     except FactorSetError as error:
         fail(str(error))
-    text = (files("ecomind_processor") / "factors" / f"{name}.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
