@@ -7,6 +7,7 @@ longer holds leaves the arithmetic and the set's name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -183,7 +184,7 @@ def _figure(
     value, energy = getattr(figures, name), number(figures.energy_wh)
     if value is None:
         missing = "no contractual evidence for this provider and year"
-        return Step(title, missing, None, unit, "not available")
+        return Step(title, missing, None, unit, "")
     formulas = {
         "energy_wh": f"IT energy · PUE = {number(it_wh)} · {number(c.pue)}",
         "co2e_g_location": f"energy · grid ÷ 1,000 = {energy} · {number(c.co2e_g_per_kwh_location)}"
@@ -254,29 +255,40 @@ def _by(c: Coefficients, factors: FactorSet | None, key: str) -> str:
 
 
 def _bands(result: Footprint, c: Coefficients) -> Iterator[Step]:
-    """Low and high of each figure and what they are made with."""
+    """Low and high of each figure, and its mid where a smallest and a largest value are known."""
+    source = "Ecomind methodology, bands: a judgement, no confidence interval"
     for name, title, unit in FIGURES:
         figure: Range | None = getattr(result, name)
         if figure is None:
             continue
-        bands = _band_text(name, c)
-        formula = f"{number(figure.low)} to {number(figure.high)} {unit}"
-        source = "smallest and largest value of the method; mid is their mean"
-        if bands:
-            formula += f", ÷ and × {bands}"
-            source = "Ecomind methodology, bands: a judgement, no confidence interval"
-        yield Step(f"{title}, range", formula, figure.mid, unit, source)
+        bands = _bands_of(name, c)
+        low, high = "mid", "mid"
+        from_low = from_high = figure.mid
+        if c.largest is not c:
+            low, high = "smallest", "largest"
+            band = math.prod(value for value, _ in bands)
+            from_low, from_high = figure.low * band, figure.high / band
+            formula = f"(smallest + largest) ÷ 2 = ({number(from_low)} + {number(from_high)}) ÷ 2"
+            yield Step(f"{title}, mid", formula, figure.mid, unit, "mean, as the method has it")
+        if not bands:
+            continue
+        divided = "".join(f" ÷ {number(value)} ({what})" for value, what in bands)
+        times = "".join(f" · {number(value)} ({what})" for value, what in bands)
+        yield Step(
+            f"{title}, low", f"{low} ÷ band = {number(from_low)}{divided}", figure.low, unit, source
+        )
+        yield Step(f"{title}, high", f"{high} · band = {number(from_high)}{times}", figure.high,
+                   unit, source)  # fmt: skip
 
 
-def _band_text(name: str, c: Coefficients) -> str:
+def _bands_of(name: str, c: Coefficients) -> list[tuple[float, str]]:
     """The bands of a figure that are no 1, and what each is for."""
-    parts = []
-    if c.band_energy != c.band_usage:
-        parts.append(f"{number(c.band_energy / c.band_usage)} (tier {c.model_tier})")
-    if c.band_usage != 1:
-        parts.append(f"{number(c.band_usage)} (counts that were not reported)")
-    if name.startswith("water") and c.band_water != 1:
-        parts.append(f"{number(c.band_water)} (water)")
-    if name in ("co2e_g_location", "co2e_g_market") and c.band_grid != 1:
-        parts.append(f"{number(c.band_grid)} (grid tier {c.grid_tier})")
-    return " · ".join(parts)
+    bands = [
+        (c.band_energy / c.band_usage, f"tier {c.model_tier}"),
+        (c.band_usage, "counts that were not reported"),
+    ]
+    if name.startswith("water"):
+        bands.append((c.band_water, "water"))
+    if name in ("co2e_g_location", "co2e_g_market"):
+        bands.append((c.band_grid, f"grid tier {c.grid_tier}"))
+    return [(value, what) for value, what in bands if value != 1]

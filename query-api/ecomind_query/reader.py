@@ -27,7 +27,7 @@ from ecomind_query.models import (
 )
 from ecomind_query.overview import overview
 from ecomind_query.parameters import WhatIfQuery
-from ecomind_query.periods import DAY, Period, midnight, period
+from ecomind_query.periods import DAY, HOUR, Period, full_hour, midnight, period
 from ecomind_query.queries import Queries, Rows
 from ecomind_query.shapes import Received, ReceivedSpan, RestatementOrder, SqlResult
 from ecomind_query.usage import DEFAULT_LENGTH, daily, usage
@@ -96,6 +96,8 @@ class Reader:
     def whatif(self, reach: Reach, query: WhatIfQuery, grids: Grids) -> WhatIf:
         """The same calls on another model, in another place or hour. Raises BadParameter."""
         asked = self._period(query.from_, query.to, 30 * DAY)
+        if query.to is None:  # the hour that has begun counts too
+            asked = asked._replace(end=full_hour(asked.end) + HOUR)
         filters, queries = query.filters(), self._queries(reach)
         return whatif(queries, self._book, grids, query, asked.whole_hours(), filters)
 

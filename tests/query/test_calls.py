@@ -88,18 +88,18 @@ def test_derivation_can_be_checked_with_a_calculator(
         "CO2e, embodied": ("3 · 40 ÷ 1,000", 0.12),
         "Water on site": ("2 · 0.5", 1.0),
         "Water at power plants": ("3 · 2", 6.0),
-        "Energy, range": ("1.5 to 6 Wh, ÷ and × 2 (tier D)", 3.0),
-        "CO2e, location-based, range": (
-            "0.048 to 0.3 g, ÷ and × 2 (tier D) · 1.25 (grid tier C)",
-            0.12,
-        ),
-        "CO2e, market-based, range": (
-            "0.012 to 0.075 g, ÷ and × 2 (tier D) · 1.25 (grid tier C)",
-            0.03,
-        ),
-        "CO2e, embodied, range": ("0.06 to 0.24 g, ÷ and × 2 (tier D)", 0.12),
-        "Water on site, range": ("0.333333 to 3 mL, ÷ and × 2 (tier D) · 1.5 (water)", 1.0),
-        "Water at power plants, range": ("2 to 18 mL, ÷ and × 2 (tier D) · 1.5 (water)", 6.0),
+        "Energy, low": ("3 ÷ 2 (tier D)", 1.5),
+        "Energy, high": ("3 · 2 (tier D)", 6.0),
+        "CO2e, location-based, low": ("0.12 ÷ 2 (tier D) ÷ 1.25 (grid tier C)", 0.048),
+        "CO2e, location-based, high": ("0.12 · 2 (tier D) · 1.25 (grid tier C)", 0.3),
+        "CO2e, market-based, low": ("0.03 ÷ 2 (tier D) ÷ 1.25 (grid tier C)", 0.012),
+        "CO2e, market-based, high": ("0.03 · 2 (tier D) · 1.25 (grid tier C)", 0.075),
+        "CO2e, embodied, low": ("0.12 ÷ 2 (tier D)", 0.06),
+        "CO2e, embodied, high": ("0.12 · 2 (tier D)", 0.24),
+        "Water on site, low": ("1 ÷ 2 (tier D) ÷ 1.5 (water)", pytest.approx(1 / 3)),
+        "Water on site, high": ("1 · 2 (tier D) · 1.5 (water)", 3.0),
+        "Water at power plants, low": ("6 ÷ 2 (tier D) ÷ 1.5 (water)", 2.0),
+        "Water at power plants, high": ("6 · 2 (tier D) · 1.5 (water)", 18.0),
     }
     assert "paper-1" in detail.derivation[1].source  # a set that is not here leaves its name
     assert detail.co2e_g_market is not None
@@ -111,7 +111,7 @@ def test_missing_evidence_is_said(reader: Reader, reach: Reach, seed: Seed) -> N
     detail = reader.call(reach, cursors.call_id(7, 1))
     assert detail is not None and detail.co2e_g_market is None
     market = next(line for line in detail.derivation if line.name == "CO2e, market-based")
-    assert (market.value, market.source) == (None, "not available")
+    assert (market.value, market.source) == (None, "")
 
 
 @pytest.mark.parametrize(

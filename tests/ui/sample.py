@@ -309,9 +309,9 @@ def call_detail() -> CallDetail:
                 source="operator openai",
             ),
             Derivation(
-                name="Energy, range",
-                formula="0.2710 to 2.4388 Wh, ÷ and × 3 (tier D)",
-                value=0.8129,
+                name="Energy, high",
+                formula="mid · band = 0.8129 · 3 (tier D)",
+                value=2.4388,
                 unit="Wh",
                 source="Ecomind methodology, bands: a judgement, no confidence interval",
             ),

@@ -1,0 +1,109 @@
+"""Every step of a derivation can be checked, and the last ones are the figures themselves."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from ecomind_processor.compatible import METHOD as ECOLOGITS
+from ecomind_processor.derivation import Step, number
+from ecomind_processor.explain import FIGURES, explain
+from ecomind_processor.factors import FactorSet
+from ecomind_processor.footprint import Quantities
+from ecomind_processor.resolution import METHODS, CallKey, resolve
+
+CALL = Quantities(40_000, 5_000, 1_000, 300, 100, duration_us=2_000_000)
+NAMES = [
+    "gpt-4o", "meta-llama/Llama-3.1-70B-Instruct", "o1-pro", "acme-70b", "mixtral-8x7b", "acme",
+    "acme-embed", "gpt-4o-2024-08-06", "microsoft/Phi-3-mini-128k-instruct", "claude-2.0",
+]  # fmt: skip
+
+
+def steps_of(model: str, method: str = "", *, measured: bool = False) -> dict[str, Step]:
+    key = CallKey("openai", "", model, "USA", "", date(2026, 11, 28), measured)
+    call = CALL._replace(measured_energy_mj=3_600_000) if measured else CALL
+    found = explain(call, resolve(key, FactorSet.load(), method))
+    names = [step.name for step in found.steps]
+    assert len(set(names)) == len(names)
+    return {step.name: step for step in found.steps}
+
+
+@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_steps_end_in_the_figures(model: str, method: str) -> None:
+    key = CallKey("openai", "", model, "USA", "", date(2026, 11, 28), False)
+    found = explain(CALL, resolve(key, FactorSet.load(), method))
+    steps = {step.name: step for step in found.steps}
+    for name, title, unit in FIGURES:
+        figure = getattr(found.footprint, name)
+        if figure is None:
+            assert steps[title if title in steps else f"{title}, smallest"].value is None
+            continue
+        mid = steps.get(f"{title}, mid") or steps[title]
+        assert (mid.value, mid.unit) == (pytest.approx(figure.mid), unit)
+        for end in ("low", "high"):
+            step = steps.get(f"{title}, {end}")
+            if step is None:  # the method's own ends: nothing is put on them
+                step = steps[f"{title}, {'smallest' if end == 'low' else 'largest'}"]
+            assert step.value == pytest.approx(getattr(figure, end))
+    assert all(step.formula and step.unit for step in found.steps)
+    assert all(step.source for step in found.steps if step.value is not None)
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_the_energy_per_token_is_the_one_that_is_used(model: str) -> None:
+    key = CallKey("openai", "", model, "USA", "", date(2026, 11, 28), False)
+    c = resolve(key, FactorSet.load())
+    steps = {step.name: step for step in explain(CALL, c).steps}
+    assert steps["e_out, idle capacity included"].value == pytest.approx(
+        1000 * c.wh_per_output_token
+    )
+    assert steps["e_in"].value == pytest.approx(1000 * c.wh_per_input_token)
+    assert steps["e_cache_read"].value == pytest.approx(1000 * c.wh_per_cache_read_token)
+    before = [s for s in steps.values() if s.unit == "mWh"]
+    idle = before.index(steps["e_out, idle capacity included"])
+    assert before[idle - 1].value == pytest.approx(c.wh_per_output_token * 1000 / 1.1)
+
+
+def test_the_worked_example_line_by_line() -> None:
+    """The numbers of docs/methodology.md, gpt-4o in the USA."""
+    steps = steps_of("gpt-4o")
+    assert steps["GPUs, smallest"].value == 16
+    assert steps["Energy of an output token, smallest"].value == pytest.approx(1.1901, abs=5e-5)
+    assert steps["Energy of an output token, largest"].value == pytest.approx(1.9918, abs=5e-5)
+    assert steps["Output token of gpt-4o"].value == pytest.approx(1.5396, abs=5e-5)
+    assert "√(1.1901 · 1.99184)" in steps["Output token of gpt-4o"].formula
+    assert "EcoLogits 0.11.3, table of models (2026, MPL-2.0)" in steps[
+        "GPUs, smallest"
+    ].source or ("impacts/llm.py" in steps["GPUs, smallest"].source)
+
+
+def test_a_measurement_needs_no_model() -> None:
+    steps = steps_of("gpt-4o", measured=True)
+    assert next(iter(steps)) == "IT energy"
+    assert steps["IT energy"].value == pytest.approx(1.0)
+    assert steps["Energy"].value == pytest.approx(1.2)
+
+
+def test_the_clamp_is_told() -> None:
+    steps = steps_of("gpt-4o", ECOLOGITS)
+    assert "at most the call's 2 s" in steps["Generation, smallest"].formula
+    assert steps["Generation, smallest"].value == 2.0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (384.4, "384.4"),
+        (1000, "1,000"),
+        (1234567.0, "1,234,567"),
+        (0.00016936, "0.00016936"),
+        (1.0 / 3, "0.333333"),
+        (0.0000154, "1.54e-05"),
+        (-0.0112059, "-0.0112059"),
+    ],
+)
+def test_numbers_have_six_digits(value: float, text: str) -> None:
+    assert number(value) == text

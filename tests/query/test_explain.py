@@ -1,0 +1,72 @@
+"""`ecomind explain` and `GET /v1/explain`: the words of the issue, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ecomind_query import cli
+
+KEYS = [
+    "energy_wh", "co2e_g_location", "co2e_g_market", "co2e_g_embodied", "water_ml_onsite",
+    "water_ml_offsite", "tier_energy", "tier_grid", "method", "factor_set",
+]  # fmt: skip
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(cli.app, ["explain", *words], env={"COLUMNS": "100"})
+
+
+def explained(*words: str) -> dict[str, Any]:
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_method_of_ecologits() -> None:
+    words = "gpt-4o --provider openai --output-tokens 400 --zone USA --method ecologits@0.11.3"
+    answer = explained(*words.split())
+    assert list(answer)[:10] == KEYS
+    assert answer["energy_wh"]["low"] == pytest.approx(0.5789, abs=5e-5)
+    assert answer["energy_wh"]["high"] == pytest.approx(0.9637, abs=5e-5)
+    assert answer["co2e_g_market"] is None
+    assert set(answer["steps"][0]) == {"name", "formula", "value", "unit", "source"}
+
+
+def test_the_worked_example() -> None:
+    words = "gpt-4o --provider openai --input-tokens 1000 --output-tokens 300 --zone USA"
+    answer = explained(*words.split())
+    rounded = {end: round(value, 3) for end, value in answer["energy_wh"].items()}
+    assert rounded == {"low": 0.271, "mid": 0.813, "high": 2.439}
+    text = run(*words.split()).stdout
+    assert "0.812929" in text and "e_in · uncached input" in text and "MPL-2.0" in text
+
+
+def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
+    answer = explained(
+        "acme-1", "--provider", "acme", "--region", "nowhere", "--output-tokens", "9"
+    )
+    assert (answer["tier_energy"], answer["tier_grid"]) == ("F", "E")
+    assert [key for key in KEYS if answer[key] is None] == ["co2e_g_market"]
+    assert answer["energy_wh"]["high"] / answer["energy_wh"]["low"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gpt-4o", "--zone", "USA", "--region", "eu-west-1"], "give region or zone"),
+        (["gpt-4o", "--output-tokens", "-1"], "--output-tokens: it must be greater"),
+        (["gpt-4o", "--method", "guess"], "is not one of ecomind@v1"),
+        (["gpt-4o", "--factor-set", "none"], "There is no factor set 'none'"),
+        (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "includes reasoning"),
+        (["gpt-4o", "--input-tokens", "5", "--cache-read-tokens", "6"], "includes cache_read"),
+        (["gpt-4o", "--day", "yesterday"], "--day: "),
+    ],
+)
+def test_what_is_refused_says_why(words: list[str], says: str) -> None:
+    done = run(*words)
+    assert done.exit_code == 1 and says in done.stderr
