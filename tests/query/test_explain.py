@@ -47,7 +47,8 @@ def test_the_worked_example() -> None:
 
 
 def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
-    answer = explained(*"acme-1 --provider acme --region nowhere --output-tokens 9".split())
+    words = "acme-1 --provider acme --region nowhere --output-tokens 9"
+    answer = explained(*words.split())
     assert (answer["tier_energy"], answer["tier_grid"]) == ("F", "E")
     assert [key for key in KEYS if answer[key] is None] == ["co2e_g_market"]
     assert answer["energy_wh"]["high"] / answer["energy_wh"]["low"] == pytest.approx(100)
