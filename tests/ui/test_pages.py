@@ -54,7 +54,7 @@ def test_the_front_page_shows_today_with_ranges_and_yesterday(client: TestClient
 
 def test_tiers_say_what_their_letters_mean(client: TestClient) -> None:
     text = words(client.get("/").text)
-    assert f"D Modelled 63{THIN}% A closed model, known by name; its size is estimated" in text
+    assert f"D Modelled 63{THIN}% Known by name; its size is published or estimated" in text
     assert f"B Disclosed 0{THIN}%" in text
 
 

@@ -18,7 +18,7 @@ TIERS = (
     Tier("A", "Measured", "The app sent its own energy reading with the call", "±15\u202f%"),
     Tier("B", "Disclosed", "The provider, or you, stated a figure for this model", "×/÷\u202f1.4"),
     Tier("C", "Benchmarked", "An open model, measured on known hardware", "×/÷\u202f2"),
-    Tier("D", "Modelled", "A closed model, known by name; its size is estimated", "×/÷\u202f3"),
+    Tier("D", "Modelled", "Known by name; its size is published or estimated", "×/÷\u202f3"),
     Tier("E", "By family", "Only the family, or a size in the name, is known", "×/÷\u202f5"),
     Tier("F", "By default", "An unknown model; the default class stands in", "×/÷\u202f10"),
 )
