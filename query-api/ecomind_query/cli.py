@@ -78,6 +78,7 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         "diff": Word("ecomind_query.factors.show", "diff", "Compare two sets."),
         "validate": Word("ecomind_query.factors.compile", "validate", "Check a set's sources."),
         "compile": Word("ecomind_query.factors.compile", "compile_command", "Compile factors."),
+        "document": Word("ecomind_query.factors.document", "document", "Write the method page."),
         "explain": Word("ecomind_query.commands.explain", "explain", "Derive one footprint."),
         "restate": Word("ecomind_query.commands.restate", "restate", "Restate closed days."),
         "restatements": Word(

@@ -1,72 +1,79 @@
 """Figures that others published, each held at its own boundary against our low to high.
 
-A token count that a source does not give is assumed and said so. Sources:
-  Google 2025, arXiv 2508.15734 · Oviedo et al., Joule 2026 · Epoch AI, February 2025 ·
-  ML.ENERGY v3, 2026 (GPU energy at 64 sequences on H100).
+The figures stand in `published.yaml`, which the method page is made from as well; what a source
+does not give, such as a count of tokens, is assumed there and said so.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from pydantic import ValidationError
 
-from ecomind_processor.footprint import Coefficients, Quantities, Range, footprint
+from ecomind_processor.factors import FactorSet
+from ecomind_processor.footprint import Coefficients, footprint
+from ecomind_query.factors.published import Call, Figure, compared, published
 
 Resolver = Callable[..., Coefficients]
+FIGURES = {figure.id: figure for figure in published().figures}
+ASSERTED = [figure for figure in published().figures if figure.asserted]
 
 
-def energy(c: Coefficients, tokens_in: int, tokens_out: int) -> Range:
-    return footprint(Quantities(input_tokens=tokens_in, output_tokens=tokens_out), c).energy_wh
+@pytest.mark.parametrize("figure", ASSERTED, ids=lambda figure: str(figure.id))
+def test_it_lies_in_our_band(figure: Figure, factors: FactorSet) -> None:
+    found = compared(figure, factors)
+    assert found.verdict in ("yes", "as rounded"), found
+    if figure.quartiles:  # theirs and our range overlap
+        assert found.ours.low <= figure.quartiles[1] and found.ours.mid >= figure.quartiles[0]
 
 
-def test_google_median_prompt(coefficients: Resolver) -> None:
-    # 0.24 Wh, full facility; tokens not published: 100 in, 300 out assumed
-    c = coefficients("gemini-2.5-flash", "gcp.gemini")
-    low, _, high = energy(c, 100, 300)
-    assert low <= 0.24 <= high
+def test_only_one_needs_its_rounding(factors: FactorSet) -> None:
+    """Epoch AI's short prompt, printed with one digit; the page says so."""
+    verdicts = [compared(figure, factors).verdict for figure in ASSERTED]
+    assert Counter(verdicts) == {"yes": len(ASSERTED) - 1, "as rounded": 1}
+    assert compared(FIGURES["epoch-short"], factors).verdict == "as rounded"
 
 
-def test_joule_large_model(coefficients: Resolver) -> None:
-    # > 200B on H100, 0.31 Wh with quartiles 0.16 and 0.60; 15 times the tokens, 3.91 Wh
-    c = coefficients("gpt-4o", place="USA")
-    low, mid, high = energy(c, 100, 300)
-    assert low <= 0.31 <= high
-    assert low <= 0.60 and mid >= 0.16  # the quartiles and our range overlap
-    low, _, high = energy(c, 1500, 4500)
-    assert low <= 3.91 <= high
+def test_what_is_asserted_and_what_is_not() -> None:
+    sources = {figure.source.split(",")[0]: figure.asserted for figure in FIGURES.values()}
+    assert sources == {
+        "Google": True,
+        "Oviedo et al.": True,
+        "Epoch AI": True,
+        "ML.ENERGY v3": True,
+        "Mistral AI": False,
+        "S. Altman (OpenAI)": False,
+    }
+    assert all(figure.boundary for figure in FIGURES.values())
 
 
-@pytest.mark.parametrize(
-    ("tokens_in", "printed_low", "printed_high"),
-    [
-        (100, 0.25, 0.35),  # "0.3 Wh"
-        (10_000, 2.45, 2.55),  # "2.5 Wh"
-        (100_000, 35.0, 45.0),  # "40 Wh"
-    ],
-)
-def test_epoch(
-    tokens_in: int, printed_low: float, printed_high: float, coefficients: Resolver
+def test_ours_is_what_a_call_gets(factors: FactorSet, coefficients: Resolver) -> None:
+    figure = FIGURES["joule-large"]
+    c = coefficients(figure.call.model, figure.call.provider, figure.call.place)
+    assert compared(figure, factors).ours == footprint(figure.call.quantities, c).energy_wh
+
+
+def test_a_share_that_the_boundary_leaves_out_counts_as_one(factors: FactorSet) -> None:
+    figure = FIGURES["epoch-10k"]
+    whole = compared(figure.model_copy(update={"without": ()}), factors).ours
+    part = compared(figure, factors).ours
+    assert part == pytest.approx([side / factors.constant("idle_share") for side in whole])
+
+
+@pytest.mark.parametrize("key", [figure.id for figure in ASSERTED if figure.benchmark])
+def test_a_benchmark_is_put_at_the_facility(
+    key: str, factors: FactorSet, coefficients: Resolver
 ) -> None:
-    # gpt-4o, 500 tokens out, facility included, no idle capacity: ours without its 1.10.
-    # The first figure touches our low end only as rounded: docs/methodology.md says so.
-    c = coefficients("gpt-4o", place="USA")
-    low, _, high = energy(c, tokens_in, 500)
-    assert low / 1.10 <= printed_high and printed_low <= high / 1.10
+    figure = FIGURES[key]
+    c = coefficients(figure.call.model, figure.call.provider)
+    assert (c.model, c.model_tier) == (figure.benchmark, "C")
+    joules = factors.benchmarks[figure.benchmark].value * figure.call.output_tokens
+    assert compared(figure, factors).theirs == pytest.approx(joules / 3600 * c.pue)
 
 
-@pytest.mark.parametrize(
-    ("model", "joules_per_token"),
-    [
-        ("llama-3.1-8b-instruct", 0.119),
-        ("llama-3.1-70b-instruct", 0.797),
-        ("llama-3.1-405b-instruct-fp8", 3.08),
-        ("qwen3-235b-a22b", 2.39),
-        ("gpt-oss-120b", 0.298),
-    ],
-)
-def test_ml_energy_at_the_facility(
-    model: str, joules_per_token: float, coefficients: Resolver
-) -> None:
-    c = coefficients(model, "together_ai")
-    assert c.model_tier == "C"
-    low, _, high = energy(c, 0, 1000)
-    assert low <= 1000 * joules_per_token / 3600 * c.pue <= high
+def test_a_figure_has_one_value() -> None:
+    call = Call(model="gpt-4o", provider="openai")
+    with pytest.raises(ValidationError, match="give a value or a benchmark"):
+        Figure(
+            id="x", source="x", what="x", boundary="x", figure="energy_wh", asserted=True, call=call
+        )

@@ -15,7 +15,7 @@ from ecomind_query.commands.settings import page
 
 DATALESS = {
     "conformance", "explain", "factors list", "factors show", "factors diff", "factors validate",
-    "factors compile", "factors explain", "grid import",
+    "factors compile", "factors document", "factors explain", "grid import",
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_DATA = ("factors compile", "grid import", "explain", "conformance")
