@@ -1,6 +1,6 @@
 """The arithmetic: quantities × coefficients = a footprint, in pure Python.
 
-`sql/footprint.sql` of the receiver holds the same formulas for the column engine; a property test
+`sql/figures.sql` of the receiver holds the same formulas for the column engine; a property test
 holds the two equal to 1e-9. Everything is linear in the quantities once a call's model, place and
 factor set are known, which is why coefficients can be resolved once per distinct key and reused.
 
