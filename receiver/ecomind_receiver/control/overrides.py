@@ -61,7 +61,7 @@ class OrgOverrides:
         return self._propose(kind, checked, valid_from, valid_to, proposed_by, note)
 
     def propose_end(
-        self, id: str, valid_from: date, proposed_by: str, note: str = ""
+        self, id: str, valid_from: date, proposed_by: str, note: str = "", kind: str = ""
     ) -> OverrideRecord:
         """A proposal that an approved statement hold only before a day.
 
@@ -69,6 +69,8 @@ class OrgOverrides:
         """
         ended = self.get(id)
         checked_days(valid_from, None)
+        if kind not in ("", ended.kind):
+            raise Invalid(f"{id} is of the kind {ended.kind}, not {kind[:40]}.")
         if ended.status is not Status.APPROVED or ENDS in ended.body:
             raise Conflict(f"{id} is in force on no day: only an approved statement can be ended.")
         return self._propose(ended.kind, {ENDS: id}, valid_from, None, proposed_by, note)
