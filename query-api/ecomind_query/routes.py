@@ -142,7 +142,8 @@ def _figures(receiver: Receiver, reader: Reader, desk: Desk) -> APIRouter:
     @router.get("/whatif", summary="The same calls on another model, in another place or hour")
     async def whatif(reach: Reading, query: Annotated[WhatIfQuery, Query()]) -> WhatIf:
         """Both sides under one factor set, with their ranges and what the comparison leaves out."""
-        return await desk.ask(reader.whatif, reach, query, receiver.grids)
+        terms = receiver.agreements.of(reach.org_id)
+        return await desk.ask(reader.whatif, reach, query, receiver.grids, terms)
 
     @router.get("/overview", summary="What the front page shows")
     async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:

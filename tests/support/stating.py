@@ -13,7 +13,11 @@ from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.settings import Settings
 
 JANUARY = date(2026, 1, 1)
-DOCUMENT = {"title": "Energy of our models", "reference": "docs/energy.pdf", "year": 2026}
+DOCUMENT: dict[str, Any] = {
+    "title": "Energy of our models",
+    "reference": "docs/energy.pdf",
+    "year": 2026,
+}
 ENERGY: dict[str, Any] = {"model": "gpt-4o", "wh_per_output_token": 0.001, "document": DOCUMENT}
 CONTRACT: dict[str, Any] = {
     "provider": "openai", "co2e_g_per_kwh": 20, "instrument": "ppa", "document": DOCUMENT,

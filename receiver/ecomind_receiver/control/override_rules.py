@@ -7,6 +7,7 @@ are for the person who approves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
@@ -158,5 +159,6 @@ def _sentence(kind: str, error: ValidationError) -> str:
         return f"An override of the kind {kind} needs {name}."
     if first["type"] == "extra_forbidden":
         return f"An override of the kind {kind} has no {name}."
-    said = first["msg"].replace("Value error, ", "", 1).replace("Input should", "it should", 1)
+    said = re.sub(r"^(Input|String) should", "it should", first["msg"])
+    said = said.removeprefix("Value error, ")
     return f"{name}: {said}." if name else f"For the kind {kind}, {said}."
