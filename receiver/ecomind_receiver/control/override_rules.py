@@ -38,7 +38,7 @@ def _printable(text: str) -> str:
 
 
 def _known(kind: str, text: str) -> str:
-    """The text, if the newest factor set knows it."""
+    """The text, if the factor set in use knows it."""
     factors = FactorSet.load()
     known = {"zone": factors.zones, "provider": factors.facility_names, "method": METHODS}[kind]
     if text and text not in known:
