@@ -39,7 +39,7 @@ class Agreements:
         self._store: ControlStore | None = None
         self._terms: Mapping[str, Terms] = MappingProxyType({})
         self._number, self._read_at = -1, -float("inf")
-        self._guard = threading.Lock()
+        self._guard, self._opening = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
         self.refresh()
         self._thread = threading.Thread(target=self._run, name="terms", daemon=True)
@@ -99,12 +99,13 @@ class Agreements:
 
     def _opened(self) -> ControlStore | None:
         """The control store, migrated; None while an embedded one has not been made."""
-        if self._store is None and (self._file is None or self._file.exists()):
-            store = ControlStore(self._url)
-            try:
-                store.migrate()
-            except BaseException:
-                store.close()
-                raise
-            self._store = store
-        return self._store
+        with self._opening:
+            if self._store is None and (self._file is None or self._file.exists()):
+                store = ControlStore(self._url)
+                try:
+                    store.migrate()
+                except BaseException:
+                    store.close()
+                    raise
+                self._store = store
+            return self._store

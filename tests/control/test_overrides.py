@@ -155,21 +155,29 @@ def test_an_end_before_the_beginning_takes_it_away_whole(people: ControlStore) -
     assert terms_of(people) == NO_TERMS
 
 
-def test_what_is_another_organisations_is_not_there(people: ControlStore) -> None:
+OF_OVERRIDES: dict[str, Callable[[OrgOverrides, str], object]] = {
+    "get": lambda own, id: own.get(id),
+    "approve": lambda own, id: own.approve(id, BOB),
+    "reject": lambda own, id: own.reject(id, BOB, "no"),
+    "withdraw": lambda own, id: own.withdraw(id, ANN),
+    "propose_end": lambda own, id: own.propose_end(id, JULY, ANN),
+}
+UNADDRESSED = {"propose", "list", "terms"}
+
+
+def test_every_method_that_takes_an_id_is_tried_with_a_foreign_one() -> None:
+    public = {name for name in vars(OrgOverrides) if not name.startswith("_")}
+    assert OF_OVERRIDES.keys() | UNADDRESSED == public
+
+
+@pytest.mark.parametrize("name", OF_OVERRIDES)
+def test_what_is_another_organisations_is_not_there(people: ControlStore, name: str) -> None:
     theirs = approve(people, "org_b", "energy", ENERGY)
     with people.begin() as tx:
         own = OrgOverrides(tx, "org_a")
         assert own.list() == ()
-        acts: tuple[Callable[[], object], ...] = (
-            lambda: own.get(theirs.id),
-            lambda: own.approve(theirs.id, BOB),
-            lambda: own.reject(theirs.id, BOB, "no"),
-            lambda: own.withdraw(theirs.id, ANN),
-            lambda: own.propose_end(theirs.id, JULY, ANN),
-        )
-        for act in acts:
-            with pytest.raises(NotFound, match=rf"no override '{theirs.id}' in org_a"):
-                act()
+        with pytest.raises(NotFound, match=rf"no override '{theirs.id}' in org_a"):
+            OF_OVERRIDES[name](own, theirs.id)
         assert OrgOverrides(tx, "org_b").get(theirs.id) == theirs
 
 
