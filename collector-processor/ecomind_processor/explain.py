@@ -29,9 +29,12 @@ from ecomind_processor.footprint import (
     uncached_tokens,
 )
 from ecomind_processor.placement import water
+from ecomind_processor.terms import MARKET
 from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND, wh_to_mwh
 
 MEASURED = "measured"
+STATED_TIER = "B"
+"""Tier of energy that the organisation stated: it hangs on its document and on nothing else."""
 
 FIGURES = (
     ("energy_wh", "Energy", "Wh"),
@@ -104,13 +107,22 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
     """How the energy per unit came about, for the units that the call has."""
     if factors is None or c.method in (MEASURED, compatible.METHOD):
         return
-    yield from model_steps(c.model, factors)
-    idle = factors.constants["idle_share"]
     output = wh_to_mwh(c.wh_per_output_token)
-    yield Step(
-        "e_out, idle capacity included", f"output token · {number(idle.value)}", output, "mWh",
-        cite(factors, idle.by),
-    )  # fmt: skip
+    if c.model_tier == STATED_TIER:
+        yield Step("e_out, idle capacity included", "as stated", output, "mWh", c.model_match)
+    else:
+        yield from model_steps(c.model, factors)
+        idle = factors.constants["idle_share"]
+        yield Step(
+            "e_out, idle capacity included", f"output token · {number(idle.value)}", output, "mWh",
+            cite(factors, idle.by),
+        )  # fmt: skip
+    yield from _ratios(q, c, factors)
+
+
+def _ratios(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]:
+    """How the energy of the other tokens hangs on that of output, for those that the call has."""
+    output = wh_to_mwh(c.wh_per_output_token)
     used = {term.field for term in _TERMS if term.amount(q)}
     if used & _RATIOS.keys():
         used.add("wh_per_input_token")
@@ -119,8 +131,18 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
             base, of = (output, "e_out") if symbol == "e_in" else (
                 wh_to_mwh(c.wh_per_input_token), "e_in")  # fmt: skip
             value = wh_to_mwh(getattr(c, field))
-            formula = f"{of} · ratio = {number(base)} · {number(value / base)}"
+            ratio = value / base
+            if not _follows(field, ratio, c, factors):
+                yield Step(symbol, "as stated", value, "mWh", c.model_match)
+                continue
+            formula = f"{of} · ratio = {number(base)} · {number(ratio)}"
             yield Step(symbol, formula, value, "mWh", cite(factors, factors.constants[constant].by))
+
+
+def _follows(field: str, ratio: float, c: Coefficients, factors: FactorSet) -> bool:
+    """Whether a coefficient is what the method makes of the others; else it was stated itself."""
+    of_method = factors.constant(_RATIOS[field][1]) - (field == "wh_per_input_token_over_32k")
+    return c.model_tier != STATED_TIER or math.isclose(ratio, of_method, rel_tol=1e-9)
 
 
 def _sides(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iterator[Step]:
@@ -211,7 +233,10 @@ def _embodied(energy: str, seconds: float, c: Coefficients) -> str:
 def _source(name: str, c: Coefficients, factors: FactorSet | None) -> str:
     """Who published the factor of a figure, and what it is the factor of."""
     year = f" {c.grid_year}" if c.grid_year else ""
-    grid = f"grid {c.zone}{year} ({c.zone_match}), tier {c.grid_tier}"
+    placed, _, contract = c.zone_match.partition(MARKET)
+    if name == "co2e_g_market" and contract:
+        return f"operator {c.provider}; {contract}"
+    grid = f"grid {c.zone}{year} ({placed}), tier {c.grid_tier}"
     operator = f"operator {c.provider}"
     if factors is None or c.zone not in factors.zones or c.provider not in factors.facilities:
         return f"{grid}; {operator}; {c.factor_set}"

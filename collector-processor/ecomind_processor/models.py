@@ -98,6 +98,11 @@ def _found(model: Model, how: str, tier: str, factors: FactorSet) -> Match:
     return Match(model.id, how, tier, energy.of_model(model, factors))
 
 
+def without_date(spelling: str) -> str:
+    """A spelling without the date of a snapshot at its end."""
+    return _DATE.sub("", spelling)
+
+
 def _exact(name: Name, day: datetime.date, factors: FactorSet) -> Match | None:
     for spelling in name.spellings:
         if spelling in factors.names:
@@ -117,7 +122,7 @@ def _registered(name: Name, day: datetime.date, factors: FactorSet) -> Match | N
 
 def _dated(name: Name, day: datetime.date, factors: FactorSet) -> Match | None:
     for spelling in name.spellings:
-        base = _DATE.sub("", spelling)
+        base = without_date(spelling)
         if base != spelling and base in factors.names:
             model = factors.models[factors.names[base]]
             tier = EVIDENCE_TIERS[model.kind]

@@ -1,7 +1,9 @@
 """Where a call ran: its grid zone, and who runs the machines.
 
 Owns the reading of places. The rules go from what the call states to what its provider usually
-does, and end at the world's average. Two things are never used, because they say where the *caller*
+does, and end at the world's average. An organisation may map a place that its calls state, which
+settles it, or say where a provider runs its calls, which replaces what that provider usually does.
+Two things are never used, because they say where the *caller*
 is: the caller's address, and the application's own cloud region.
 """
 
@@ -13,9 +15,12 @@ from typing import NamedTuple
 
 from ecomind_processor.factor_rows import Facility, Number, Zone
 from ecomind_processor.factors import FactorSet
+from ecomind_processor.terms import Zones
 
 WORLD = "WOR"
 UNKNOWN = "unknown"
+MAPPED = "map of the organisation"
+NO_ZONES = Zones()
 
 
 class Placement(NamedTuple):
@@ -34,6 +39,7 @@ class Clues(NamedTuple):
     host: str
     provider: str
     hint: str
+    own: Zones
 
 
 _CODE = re.compile(
@@ -46,20 +52,23 @@ _AVAILABILITY_ZONE = re.compile(r"(?<=\d)-?[a-f]$")
 _HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:[^/@]*@)?([a-z0-9.-]+)")
 
 
-def place(stated: str, provider: str, hint: str, factors: FactorSet) -> Placement:
+def place(
+    stated: str, provider: str, hint: str, factors: FactorSet, own: Zones = NO_ZONES
+) -> Placement:
     """The placement of a call.
 
     `stated` is an inference region, country or grid code as the call states it, or the endpoint's
-    host; `hint` is a zone suggested by the model's name. Unknown values fall through to the next
-    rule, never to an error.
+    host; `hint` is a zone suggested by the model's name; `own` is how the organisation maps
+    places. Unknown values fall through to the next rule, never to an error.
     """
     text = stated.strip().lower()
     found = _HOST.match(text)
-    clues = Clues(
-        stated.strip(), text, found.group(1) if found else "", provider.strip().lower(), hint
-    )
+    host = found.group(1) if found else ""
+    clues = Clues(stated.strip(), text, host, provider.strip().lower(), hint, own)
     hits = (rule(clues, factors) for rule in RULES)
-    return next((hit for hit in hits if hit), _world(clues, factors))
+    placed = next((hit for hit in hits if hit), _world(clues, factors))
+    mapped = own.by_place.get(text) or own.by_place.get(host)
+    return placed._replace(zone=factors.zones[mapped], how=MAPPED) if mapped else placed
 
 
 def _operator(clues: Clues, factors: FactorSet) -> Facility:
@@ -103,8 +112,10 @@ def _endpoint(clues: Clues, factors: FactorSet) -> Placement | None:
         if placed:
             return placed
         facility = factors.facilities[host.facility]
-        zone = host.zone or clues.hint or facility.zone
-        return Placement(factors.zones[zone], "endpoint's host", facility)
+        stated = host.zone or clues.hint
+        if not stated and facility.id in clues.own.by_facility:
+            return _mapped(facility, clues, factors)
+        return Placement(factors.zones[stated or facility.zone], "endpoint's host", facility)
     return None
 
 
@@ -117,9 +128,15 @@ def _prefix_hint(clues: Clues, factors: FactorSet) -> Placement | None:
 
 def _provider_default(clues: Clues, factors: FactorSet) -> Placement | None:
     facility = _operator(clues, factors)
+    if facility.id in clues.own.by_facility:
+        return _mapped(facility, clues, factors)
     if facility.id == UNKNOWN:
         return None
     return Placement(factors.zones[facility.zone], "provider default", facility)
+
+
+def _mapped(facility: Facility, clues: Clues, factors: FactorSet) -> Placement:
+    return Placement(factors.zones[clues.own.by_facility[facility.id]], MAPPED, facility)
 
 
 def _world(clues: Clues, factors: FactorSet) -> Placement:

@@ -7,6 +7,7 @@ class costs, with a wide band.
 
 A method says which evidence is admitted. What it does not admit is passed over, down to the default
 class: `benchmark` takes no guessed size, `class` takes nothing else, `measured` takes measurements.
+What an organisation has stated (`terms.py`) comes after a measurement and before any method.
 
 Formulas and tiers: docs/methodology.md.
 """
@@ -21,6 +22,14 @@ from ecomind_processor import compatible, models
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.placement import Placement, place, water
+from ecomind_processor.terms import (
+    BASES,
+    DISCLOSED,
+    NO_TERMS,
+    EnergyOverride,
+    Terms,
+    market_text,
+)
 from ecomind_semconv.units import WH_PER_MILLIJOULE
 from ecomind_semconv.usage import BANDS
 
@@ -52,20 +61,33 @@ class Energy(NamedTuple):
     bounded: bool = False  # low and high are the method's own, so that no band is put on them
 
 
-def resolve(key: CallKey, factors: FactorSet, method: str = "") -> Coefficients:
-    """The coefficients of a call by a method of `METHODS`, or the set's own.
+def resolve(
+    key: CallKey, factors: FactorSet, method: str = "", terms: Terms = NO_TERMS
+) -> Coefficients:
+    """The coefficients of a call by a method of `METHODS`, else the organisation's, else the set's.
 
     Never fails: an unknown model gets the class default, tier F. Raises KeyError for an unknown
     method.
     """
     hint = models.zone_hint(key.request_model or key.response_model, factors)
-    placed = place(key.place, key.provider, hint, factors)
-    spent = (
-        _measured(key, factors)
-        if key.measured
-        else METHODS[method or factors.method](key, placed, factors)
-    )
-    return _coefficients(key, spent, placed, factors)
+    own = terms.zones_on(key.day, factors)
+    placed = place(key.place, key.provider, hint, factors, own)
+    chosen = method or method_on(key.day, factors, terms)
+    if key.measured:
+        spent = _measured(key, factors)
+    else:
+        names = (key.response_model, key.request_model)
+        stated = terms.energy_on(key.day, names, placed.facility, factors)
+        by_method = METHODS[chosen]
+        spent = _stated(stated, chosen, factors) if stated else by_method(key, placed, factors)
+    return _coefficients(key, spent, placed, factors, terms)
+
+
+def method_on(day: datetime.date, factors: FactorSet, terms: Terms) -> str:
+    """The method of an organisation, where the set has the tables for it; else the set's own."""
+    own = terms.method_on(day)
+    usable = own in METHODS and (own != compatible.METHOD or bool(factors.mixes))
+    return own if usable else factors.method
 
 
 def identified(key: CallKey, factors: FactorSet) -> models.Match:
@@ -125,18 +147,50 @@ NOT_LINEAR = frozenset({compatible.METHOD})
 
 
 def _affine(method: str, match: models.Match, factors: FactorSet) -> Energy:
+    output = match.wh_per_output_token * factors.constant("idle_share")
+    numbers = _of_tokens(output, None, None, None, factors)
+    return Energy(method, match.model, match.how, match.tier, numbers)
+
+
+def _stated(stated: EnergyOverride, method: str, factors: FactorSet) -> Energy:
+    """What the organisation states of a model. EcoLogits' formulas have no place for it."""
+    numbers = _of_tokens(
+        stated.wh_per_output_token,
+        stated.wh_per_input_token,
+        stated.wh_per_cache_read_token,
+        stated.wh_per_cache_write_token,
+        factors,
+    )
+    named = factors.method if method in NOT_LINEAR else method
+    how = f"{BASES[stated.basis]}, {stated.document}"
+    return Energy(
+        DISCLOSED if stated.basis == DISCLOSED else named, stated.model, how, "B", numbers
+    )
+
+
+def _of_tokens(
+    output: float,
+    uncached: float | None,
+    cache_read: float | None,
+    cache_write: float | None,
+    factors: FactorSet,
+) -> dict[str, float | None]:
+    """Wh of each kind of token; None follows from the others by the ratios of the method."""
     c = factors.constant
-    output = match.wh_per_output_token * c("idle_share")
-    uncached = output * c("input_per_output_token")
+    if uncached is None:
+        uncached = output * c("input_per_output_token")
+    if cache_read is None:
+        cache_read = uncached * c("cache_read_per_input_token")
+    if cache_write is None:
+        cache_write = uncached * c("cache_write_per_input_token")
     numbers = {
         "wh_per_input_token": uncached,
         "wh_per_input_token_over_32k": uncached * (c("long_input_per_input_token") - 1),
-        "wh_per_cache_read_token": uncached * c("cache_read_per_input_token"),
-        "wh_per_cache_write_token": uncached * c("cache_write_per_input_token"),
+        "wh_per_cache_read_token": cache_read,
+        "wh_per_cache_write_token": cache_write,
         "wh_per_output_token": output,
     }
-    settled = {name: _settled(wh) for name, wh in numbers.items()}
-    return Energy(method, match.model, match.how, match.tier, settled)
+    return {name: _settled(wh) for name, wh in numbers.items()}
 
 
 def _settled(wh: float) -> float:
@@ -157,12 +211,13 @@ _NO_ENERGY: dict[str, float | None] = {
 
 
 def _coefficients(
-    key: CallKey, spent: Energy, placed: Placement, factors: FactorSet
+    key: CallKey, spent: Energy, placed: Placement, factors: FactorSet, terms: Terms
 ) -> Coefficients:
     zone, facility = placed.zone, placed.facility
     water_zone, water_l_per_kwh = water(zone, factors)
     how_water = "" if water_zone is zone else f"; water: {water_zone.name}"
     carbon = zone.co2e_g_per_kwh.on(key.day)
+    contract = terms.contract_on(key.day, facility, zone, factors)
     usage = 1.0 if key.measured else BANDS.get(key.usage_quality, 1.0)
     decided: dict[str, float | None] = {
         **_NO_ENERGY,
@@ -185,9 +240,9 @@ def _coefficients(
         model_match=spent.how,
         model_tier=spent.tier,
         zone=zone.id,
-        zone_match=placed.how + how_water,
+        zone_match=placed.how + how_water + (market_text(contract) if contract else ""),
         grid_tier=zone.tier,
-        co2e_g_per_kwh_market=None,
+        co2e_g_per_kwh_market=contract.co2e_g_per_kwh if contract else None,
         band_usage=usage,
         grid_year=carbon.year,
         **decided,  # type: ignore[arg-type]

@@ -57,6 +57,14 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         "rotate": Word("ecomind_query.commands.keys", "rotate", "Replace an API key."),
     },
     "closes": Word("ecomind_query.commands.restate", "closes", "List closed days."),
+    "overrides": {
+        "propose": Word("ecomind_query.commands.overrides", "propose", "State a factor."),
+        "list": Word("ecomind_query.commands.overrides", "list_", "List what is stated."),
+        "show": Word("ecomind_query.commands.overrides", "show", "Show one statement."),
+        "approve": Word("ecomind_query.commands.overrides", "approve", "Let a proposal hold."),
+        "reject": Word("ecomind_query.commands.overrides", "reject", "Refuse a proposal."),
+        "withdraw": Word("ecomind_query.commands.overrides", "withdraw", "Take one's own back."),
+    },
     "conformance": Word(
         "ecomind_query.conformance.command", "conformance", "Check an OTLP receiver."
     ),
@@ -91,6 +99,7 @@ GROUPS = {
     "projects": "Projects of an organisation.",
     "users": "Members of an organisation.",
     "keys": "API keys of an organisation.",
+    "overrides": "Factors that an organisation states itself.",
     "bench": "Measure what this machine can do.",
     "grid": "Hourly carbon intensities.",
     "factors": "Work on emission factor sets.",

@@ -1,7 +1,8 @@
 """`GET /v1/explain` and `ecomind explain`: the footprint of a call that was described, derived.
 
 Nothing is looked up in the store and nothing is unknown: a name that nobody knows is answered with
-its class, its tier and its band, as the same name on a real call would be.
+its class, its tier and its band, as the same name on a real call would be. What the organisation
+has approved holds here too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from ecomind_processor.factors import FactorSet, FactorSetError
 from ecomind_processor.footprint import Quantities
 from ecomind_processor.footprint import Range as Band
 from ecomind_processor.resolution import METHODS, CallKey, resolve
+from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import Derivation, Explained, Range
 from ecomind_query.parameters import ExplainQuery
 from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
 
 
-def explained(query: ExplainQuery, today: datetime.date) -> Explained:
+def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS) -> Explained:
     """The footprint of the described call and every step to it. Raises BadParameter."""
     if query.region and query.zone:
         raise BadParameter("zone", "names the place a second time; give region or zone.")
@@ -35,7 +37,8 @@ def explained(query: ExplainQuery, today: datetime.date) -> Explained:
         day=query.day or today,
         measured=False,
     )
-    coefficients = resolve(key, factors, method(query.method, factors))
+    method(query.method, factors)
+    coefficients = resolve(key, factors, query.method, terms)
     return _answer(explain(quantities(query), coefficients), key, factors)
 
 

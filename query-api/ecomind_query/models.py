@@ -298,6 +298,30 @@ class Explained(Model):
     steps: list[Derivation]
 
 
+class Override(Model):
+    """What an organisation states instead of the factor set; it holds once it is approved."""
+
+    id: str
+    kind: str  # energy | contract | region | method
+    status: str  # proposed | approved | rejected | withdrawn
+    says: str
+    document: str  # title, year and reference; empty where none is asked for
+    stated: dict[str, str | float | None]
+    valid_from: date
+    valid_to: date | None  # the first UTC day without it
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    note: str
+
+
+class Overrides(Model):
+    """What an organisation has proposed and approved, in the order of proposal."""
+
+    overrides: list[Override]
+
+
 class Count(Model):
     """One count of a call: `mid` is what its figures rest on, between judged bounds."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from ecomind_processor.hourly import Grids
+from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query import restatements, sql
 from ecomind_query.calls import call_detail, list_calls
 from ecomind_query.coefficients import CoefficientBook
@@ -93,13 +94,15 @@ class Reader:
         """Restatements that were kept, newest first; with an id, that one."""
         return restatements.listed(self._queries(reach), id)
 
-    def whatif(self, reach: Reach, query: WhatIfQuery, grids: Grids) -> WhatIf:
+    def whatif(
+        self, reach: Reach, query: WhatIfQuery, grids: Grids, terms: Terms = NO_TERMS
+    ) -> WhatIf:
         """The same calls on another model, in another place or hour. Raises BadParameter."""
         asked = self._period(query.from_, query.to, 30 * DAY)
         if query.to is None:  # the hour that has begun counts too
             asked = asked._replace(end=full_hour(asked.end) + HOUR)
         filters, queries = query.filters(), self._queries(reach)
-        return whatif(queries, self._book, grids, query, asked.whole_hours(), filters)
+        return whatif(queries, self._book, grids, query, asked.whole_hours(), filters, terms)
 
     def closes(self, reach: Reach, *, first: date | None = None, end: date | None = None) -> Closes:
         """The closes of the days [first, end), by default the last 90. Raises BadParameter."""

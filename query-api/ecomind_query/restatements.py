@@ -51,8 +51,8 @@ def restate(
         factors = FactorSet.load(order.factor_set) if order.factor_set else FactorSet.load()
     except FactorSetError as error:
         raise BadParameter("factor_set", str(error)) from error
-    used = method(order.method, factors)
-    asked = Request(queries.reach.org_id, order.from_, order.to, factors, used)
+    method(order.method, factors)
+    asked = Request(queries.reach.org_id, order.from_, order.to, factors, order.method)
     if (order.to - order.from_).days > MAX_DAYS:
         raise BadParameter("from", f"the range may be at most {MAX_DAYS} days long.")
     try:
@@ -81,7 +81,7 @@ def _tried(
         original_sets=sets,
         factor_set=plan.request.factors.id,
         factor_set_sha256=plan.request.factors.sha256,
-        method=plan.request.method,
+        method=plan.methods,
         basis=plan.basis,
         reason=order.reason,
         requested_by=order.requested_by,

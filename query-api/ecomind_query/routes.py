@@ -23,6 +23,7 @@ from ecomind_query.models import (
     Calls,
     Closes,
     Explained,
+    Overrides,
     Overview,
     Restatement,
     Restatements,
@@ -31,6 +32,7 @@ from ecomind_query.models import (
     WhatIf,
 )
 from ecomind_query.once import Once
+from ecomind_query.overrides import listed
 from ecomind_query.parameters import (
     CallsQuery,
     ClosesQuery,
@@ -51,7 +53,9 @@ from ecomind_query.shapes import (
     SqlResult,
     SqlStatement,
 )
+from ecomind_receiver.control.errors import ControlError
 from ecomind_receiver.ingest import PROTOBUF
+from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import Reach
@@ -62,6 +66,7 @@ _BUSY: Responses = {
     429: {"model": Problem, "description": "Over the quota; see Retry-After."},
     503: {"model": Problem, "description": "Not durable now; see Retry-After."},
 }
+_AWAY: Responses = {503: {"model": Problem, "description": "The control store is away."}}
 _REFUSED: Responses = {400: {"model": Problem, "description": "The statement is not possible."}}
 
 
@@ -114,13 +119,31 @@ def _figures(receiver: Receiver, reader: Reader, desk: Desk) -> APIRouter:
 
     @router.get("/explain", summary="The footprint of a call that you describe, step by step")
     async def explain(reach: Reading, query: Annotated[ExplainQuery, Query()]) -> Explained:
-        """Every factor with its source, the arithmetic and the range. Nothing is unknown."""
-        return explained(query, datetime.now(UTC).date())
+        """Every factor with its source, the arithmetic and the range. Nothing is unknown.
+
+        What your organisation has approved of factors holds here as on its calls.
+        """
+        terms = receiver.agreements.of(reach.org_id)
+        return explained(query, datetime.now(UTC).date(), terms)
+
+    @router.get("/overrides", summary="What your organisation states of factors", responses=_AWAY)
+    async def overrides(reach: Reading) -> Overrides:
+        """What is proposed and what is approved, with the evidence and who decided."""
+
+        def read(reach: Reach) -> Overrides:
+            return listed(receiver.agreements.shown(reach.org_id))
+
+        try:
+            return await desk.ask(read, reach)
+        except ControlError as error:
+            sentence = "What organisations state can't be read now."
+            raise RequestRefused(Refusal.UNAVAILABLE, sentence) from error
 
     @router.get("/whatif", summary="The same calls on another model, in another place or hour")
     async def whatif(reach: Reading, query: Annotated[WhatIfQuery, Query()]) -> WhatIf:
         """Both sides under one factor set, with their ranges and what the comparison leaves out."""
-        return await desk.ask(reader.whatif, reach, query, receiver.grids)
+        terms = receiver.agreements.of(reach.org_id)
+        return await desk.ask(reader.whatif, reach, query, receiver.grids, terms)
 
     @router.get("/overview", summary="What the front page shows")
     async def overview(reach: Reading, query: Annotated[OverviewQuery, Query()]) -> Overview:

@@ -88,7 +88,9 @@ class RestatementOrder(Model):
     from_: date = Field(alias="from", examples=["2025-11-01"])
     to: date = Field(description="Exclusive; at most the first day that is not closed.")
     factor_set: str = Field("", max_length=80, description="The newest if left out.")
-    method: str = Field("", max_length=80, description="The factor set's own if left out.")
+    method: str = Field(
+        "", max_length=80, description="The organisation's or the set's own if left out."
+    )
     reason: str = Field("", max_length=500, description="Why; reports print it.")
     requested_by: str = Field("", max_length=128)
     dry_run: bool = Field(False, description="Show the difference and keep nothing.")

@@ -1,8 +1,9 @@
 """`GET /v1/whatif` and `ecomind whatif`: the same calls on another model, in another place or hour.
 
 Both sides are resolved now, under one factor set, so that the difference is that of the change and
-not of two sets. The token counts stay as they were: that another model would have needed other
-ones is the caveat that every answer carries.
+not of two sets; what the organisation has approved of factors holds on both. The token counts stay
+as they were: that another model would have needed other ones is the caveat that every answer
+carries.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.hourly import Grids
 from ecomind_processor.resolution import MEASURED, NOT_LINEAR, CallKey, resolve
+from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import WhatIf
@@ -43,6 +45,7 @@ def whatif(
     query: WhatIfQuery,
     period: Period,
     filters: Mapping[str, str],
+    terms: Terms = NO_TERMS,
 ) -> WhatIf:
     """The calls of the period as they were and as they might have been. Raises BadParameter."""
     if not (query.to_model or query.to_provider or query.to_region or query.to_hour is not None):
@@ -51,7 +54,8 @@ def whatif(
     if factors.method in NOT_LINEAR:
         raise BadParameter("from", f"{factors.method} needs single calls; it has no what-if.")
     by_hour = query.to_hour is not None
-    rows = queries.resolvable(period, filters, factors.epochs, MAX_ROWS + 1, by_hour=by_hour)
+    epochs = tuple(sorted({*factors.epochs, *terms.epochs}))
+    rows = queries.resolvable(period, filters, epochs, MAX_ROWS + 1, by_hour=by_hour)
     if len(rows) > MAX_ROWS:
         raise BadParameter("from", f"more than {MAX_ROWS:,} rows; ask for a shorter range.")
     stated = book.entries(queries, (row["coef_id"] for row in rows))
@@ -59,8 +63,8 @@ def whatif(
     moved = []
     for row in rows:
         measured = stated[row["coef_id"]].method == MEASURED
-        before = resolve(_key(row, measured), factors)
-        after = resolve(_changed(row, query, measured), factors)
+        before = resolve(_key(row, measured), factors, factors.method, terms)
+        after = resolve(_changed(row, query, measured), factors, factors.method, terms)
         if query.to_hour is not None:
             hour = row["first_hour"]
             before = _at(before, hour, grids)

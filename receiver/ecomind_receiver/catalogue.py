@@ -1,12 +1,17 @@
-"""Coefficients for the loader: resolved once per distinct key, stored once per content."""
+"""Coefficients for the loader: resolved once per distinct key, stored once per content.
+
+Calls of organisations with terms of their own have keys of their own; all others share theirs.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import COEFFICIENT_NAMES, SPANNED, Coefficients
 from ecomind_processor.resolution import CallKey, resolve
+from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.store import Store, render
 
 COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
@@ -16,29 +21,48 @@ NULLABLE_NUMBERS = ("co2e_g_per_kwh_market", *(f"{name}_high" for name in SPANNE
 class Catalogue:
     """The resolver's memory and what the table `coefficients` already holds. Shared by threads."""
 
-    def __init__(self, store: Store, factors: FactorSet, max_entries: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        factors: FactorSet,
+        max_entries: int,
+        terms: Callable[[], Mapping[str, Terms]] = dict,
+    ) -> None:
+        """`terms` gives those of each organisation that has any, as they are now."""
+        self.terms = terms
         self._store = store
         self._factors = factors
         self._max_entries = max_entries
-        self._resolved: dict[CallKey, Coefficients] = {}
+        self._resolved: dict[tuple[CallKey, int], Coefficients] = {}
         self._stored: set[int] | None = None
         self._guard = threading.Lock()
 
-    def coefficients(self, key: CallKey) -> Coefficients:
+    def coefficients(self, key: CallKey, terms: Terms = NO_TERMS) -> Coefficients:
         """The coefficients of a call; never fails."""
-        found = self._resolved.get(key)
+        found = self._resolved.get((key, terms.id))
         if found is None:
             if len(self._resolved) >= self._max_entries:
                 self._resolved.clear()
-            found = self._resolved[key] = resolve(key, self._factors)
+            found = resolve(key, self._factors, terms=terms)
+            self._resolved[key, terms.id] = found
         return found
 
-    def resolve_keys(self, staging: str, known: dict[int, Coefficients]) -> None:
-        """Add to `known` each distinct key of a staging table, or part of one, that it lacks."""
-        for found in self._store.query(render("distinct_keys.sql", staging=staging)):
-            number = found.pop("resolve_key")
+    def resolve_keys(
+        self, staging: str, known: dict[int, Coefficients], terms: Mapping[str, Terms]
+    ) -> set[int]:
+        """Add to `known` each distinct key of a staging table, or part of one, that it lacks.
+
+        `terms` are those that the keys were made with. The ids of those that were used.
+        """
+        by_id = {each.id: each for each in terms.values()} | {NO_TERMS.id: NO_TERMS}
+        used: set[int] = set()
+        sql = render("distinct_keys.sql", staging=staging, terms=ids(terms))
+        for found in self._store.query(sql):
+            number, terms_id = found.pop("resolve_key"), found.pop("terms_id")
+            used.add(terms_id)
             if number not in known:
-                known[number] = self.coefficients(CallKey(**found))
+                known[number] = self.coefficients(CallKey(**found), by_id[terms_id])
+        return used
 
     def fill(self, keys: str, known: dict[int, Coefficients]) -> None:
         """Put coefficients where statements look for them, made durable before they are used."""
@@ -59,6 +83,11 @@ class Catalogue:
                 rows_ = [[i, *row(c, COEFFICIENT_NAMES)] for i, c in sorted(fresh.items())]
                 self._store.insert("coefficients", columns, rows_)
                 self._stored |= fresh.keys()
+
+
+def ids(terms: Mapping[str, Terms]) -> dict[str, int]:
+    """Organisation → the id of its terms, as statements put it into keys."""
+    return {org_id: terms[org_id].id for org_id in sorted(terms)}
 
 
 def row(coefficients: Coefficients, names: tuple[str, ...]) -> list[object]:

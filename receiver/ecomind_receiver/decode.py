@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ecomind_receiver.kinds import Kind
@@ -223,10 +224,18 @@ def probe_sql(path: str, kind: Kind) -> str:
     )
 
 
-def decode_sql(path: str, staging: str, kind: Kind, *, retention_days: int) -> str:
+def decode_sql(
+    path: str,
+    staging: str,
+    kind: Kind,
+    *,
+    retention_days: int,
+    terms: Mapping[str, int] = MappingProxyType({}),
+) -> str:
     """The statement that fills `staging` with one kind of record of the segment at `path`.
 
-    Each kind takes a statement of its own; their row numbers differ.
+    Each kind takes a statement of its own; their row numbers differ. `terms` tells the keys of
+    organisations with terms of their own from all others.
     """
     signal, encoding = _read_as(kind)
     names, masks = encoding.names, _fact_masks()
@@ -259,6 +268,7 @@ def decode_sql(path: str, staging: str, kind: Kind, *, retention_days: int) -> s
         "reasoning_per_output": usage.REASONING_PER_OUTPUT,
         "retention_ns": retention_days * 86_400 * 1_000_000_000,
         "staging": staging,
+        "terms": terms,
         "first_row": (kind.bit_length() - 1) * 2**40,
         "requests": _requests(path, signal, encoding),
         "scopes": f"one.{names['scope_spans' if signal == 'span' else 'scope_logs']}",

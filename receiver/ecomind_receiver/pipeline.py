@@ -21,7 +21,7 @@ from typing import Any
 
 from ecomind_receiver import plan, quarantine, segment
 from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
-from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.counting import lend, mark_losers
 from ecomind_receiver.decode import decode_sql, probe_sql
 from ecomind_receiver.frame import read_record
@@ -46,6 +46,11 @@ class Job:
     plan: plan.Plan
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def terms(self) -> dict[str, int]:
+        """What tells the keys of organisations with terms of their own from all others."""
+        return ids(self.plan.terms or {})
 
 
 class Pipeline:
@@ -87,7 +92,10 @@ class Pipeline:
         except segment.SegmentError as error:
             raise StoreError(f"Spool segment {path} can't be read: {error}") from error
         self._memory.finish()
-        job = Job(path, contents.segment_id, contents, plan.read(path))
+        decided = plan.read(path)
+        if decided.terms is None:
+            decided.terms = dict(self._catalogue.terms())
+        job = Job(path, contents.segment_id, contents, decided)
         for number, raw in enumerate(contents.damaged):
             reason = "the chunk fails its integrity check: the disk altered it after it was synced"
             self._quarantine(job, f"damaged-{number}", raw, reason)
@@ -122,7 +130,8 @@ class Pipeline:
         self._empty_tables()
         staging, days = self._tables["staging"], self._settings.retention_days
         for kind in job.contents.kinds:
-            self._store.command(decode_sql(self._memory.path, staging, kind, retention_days=days))
+            path, terms = self._memory.path, job.terms
+            self._store.command(decode_sql(path, staging, kind, retention_days=days, terms=terms))
 
     def _find_poison(self, job: Job, reason: str) -> None:
         """Which records can't be decoded even alone; they are in quarantine before this returns."""
@@ -175,7 +184,7 @@ class Pipeline:
 
     def _lend(self, job: Job) -> None:
         """Give calls what only the span above them knows."""
-        if lend(self._store, self._tables):
+        if lend(self._store, self._tables, job.terms):
             self._exchange()
 
     def _exchange(self) -> None:
@@ -196,13 +205,16 @@ class Pipeline:
         ]
         names = ["org_id", "day", "dimension", "value"]
         self._store.insert(self._tables["caps"], names, rows)
-        self._store.command(render("cap.sql", columns=COLUMNS, other=OTHER, **self._tables))
+        self._store.command(
+            render("cap.sql", columns=COLUMNS, other=OTHER, terms=job.terms, **self._tables)
+        )
         self._exchange()
 
     def _resolve(self, job: Job) -> None:
         """Coefficients of each distinct key, made durable before they are used."""
-        known = job.plan.coefficients
-        self._catalogue.resolve_keys(self._tables["staging"], known)
+        known, terms = job.plan.coefficients, job.plan.terms or {}
+        used = self._catalogue.resolve_keys(self._tables["staging"], known, terms)
+        job.plan.terms = {org_id: each for org_id, each in terms.items() if each.id in used}
         plan.write(job.path, job.plan)
         self._catalogue.fill(self._tables["keys"], known)
 

@@ -1,6 +1,7 @@
 """What was decided for a segment, synced beside it before anything of it is stored.
 
-A replay after a crash reads it and so enriches identically, whatever has changed since.
+A replay after a crash reads it and so enriches identically, whatever has changed since. Terms are
+in it because keys are made with them: with others, the coefficients here would not be found.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ecomind_processor.footprint import Coefficients
+from ecomind_processor.terms import Terms, parse
 from ecomind_receiver.cardinality import Cap
 from ecomind_receiver.durable import sync_directory
 
 
 @dataclass
 class Plan:
-    """The records kept out, the names to cap, and the coefficients of each distinct key."""
+    """The records kept out, the names to cap, terms, and the coefficients of each distinct key.
+
+    Of terms, those of the organisations that have any and calls in the segment.
+    """
 
     poison: list[int] = field(default_factory=list)
     caps: list[Cap] | None = None  # not decided yet
     coefficients: dict[int, Coefficients] = field(default_factory=dict)
+    terms: dict[str, Terms] | None = None  # not decided yet
 
 
 def path_beside(segment_path: Path) -> Path:
@@ -36,7 +42,8 @@ def read(segment_path: Path) -> Plan:
     except FileNotFoundError:
         return Plan()
     found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
-    return Plan(raw["poison"], [Cap(*cap) for cap in raw["caps"]], found)
+    terms = {org_id: parse(each) for org_id, each in raw.get("terms", {}).items()}
+    return Plan(raw["poison"], [Cap(*cap) for cap in raw["caps"]], found, terms)
 
 
 def write(segment_path: Path, plan: Plan) -> None:
@@ -49,6 +56,7 @@ def write(segment_path: Path, plan: Plan) -> None:
                 "poison": plan.poison,
                 "caps": plan.caps or [],
                 "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
+                "terms": {org_id: each.document() for org_id, each in (plan.terms or {}).items()},
             },
             file,
         )

@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 
 from ecomind_processor.footprint import Coefficients
-from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue
+from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.counting import VERSION, lend, mark_losers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
@@ -196,13 +196,15 @@ class Reconciler:
 
     def _lend(self) -> None:
         """Mark calls that lack what a span stored apart from them knows, to be replaced."""
-        if lend(self._store, TABLES):
+        terms = self._catalogue.terms()
+        if lend(self._store, TABLES, ids(terms)):
             self._store.command(render("lent_apart.sql", **TABLES))
             known: dict[int, Coefficients] = {}
             self._catalogue.resolve_keys(
                 f"(SELECT * FROM {TABLES['changed']} WHERE row IN"
                 f" (SELECT row FROM {TABLES['losers']} WHERE verdict = 'lent'))",
                 known,
+                terms,
             )
             self._catalogue.fill(TABLES["keys"], known)
 

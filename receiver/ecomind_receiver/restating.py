@@ -3,7 +3,8 @@
 A row of the rollup keeps what the resolver was given, so a new set resolves it again exactly as it
 would have at the time; only the coefficients are new, the integers stay. A method that bounds the
 time of each call is not linear in the rollup: it can be worked out while every single call is kept,
-and is refused afterwards. Nothing is changed: the result is rows of their own.
+and is refused afterwards. What the organisation has approved by now holds on the days that it
+names. Nothing is changed: the result is rows of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.ledger import line, root
-from ecomind_processor.resolution import NOT_LINEAR, CallKey, resolve
+from ecomind_processor.resolution import NOT_LINEAR, CallKey, method_on, resolve
+from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import KEYS, SUMS
 from ecomind_receiver.store import Store, render
@@ -29,7 +31,10 @@ class RestateError(Exception):
 
 
 class Request(NamedTuple):
-    """What is to be restated: [from, to) of an organisation, under which set and method."""
+    """What is to be restated: [from, to) of an organisation, under which set and method.
+
+    An empty method is the organisation's on each day, or the set's.
+    """
 
     org_id: str
     from_day: date
@@ -55,6 +60,12 @@ class Plan(NamedTuple):
     basis: str
     moved: tuple[Moved, ...]
     closes_root: str
+    terms: Terms = NO_TERMS
+
+    @property
+    def methods(self) -> str:
+        """The method, or those of the organisation in the order of their days."""
+        return ", ".join(_methods(self.request, self.terms))
 
 
 class Restater:
@@ -66,15 +77,16 @@ class Restater:
 
     def plan(self, request: Request) -> Plan:
         """Resolve every row again and add up both. Raises RestateError."""
+        terms = self._catalogue.terms().get(request.org_id, NO_TERMS)
         closes = self._closes(request)
-        basis = self._basis(request)
+        basis = self._basis(request, terms)
         mapping = f"restate_{secrets.token_hex(8)}"
         try:
-            self._map(request, basis, mapping)
-            rows = self._ask("restate_rows.sql", request, basis, into=False, mapping=mapping)
+            self._map(request, basis, mapping, terms)
+            rows = self._ask("restate_rows.sql", request, basis, terms, into=False, mapping=mapping)
         finally:
             self._store.command(f"DROP TABLE IF EXISTS {mapping}")
-        return Plan(request, basis, tuple(map(_moved, rows)), closes)
+        return Plan(request, basis, tuple(map(_moved, rows)), closes, terms)
 
     def keep(self, plan: Plan, reason: str, requested_by: str, difference: str) -> str:
         """Write the restated rows and the restatement; its id."""
@@ -82,8 +94,8 @@ class Restater:
         made_at = datetime.now(UTC)
         id = f"rs_{made_at:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
         try:
-            self._map(request, plan.basis, mapping)
-            self._run("restate_rows.sql", request, plan.basis, into=True, mapping=mapping, id=id)
+            self._map(request, plan.basis, mapping, plan.terms)
+            self._run("restate_rows.sql", plan, into=True, mapping=mapping, id=id)
         finally:
             self._store.command(f"DROP TABLE IF EXISTS {mapping}")
         counted = self._store.query(
@@ -98,7 +110,7 @@ class Restater:
             "to_day": request.to_day,
             "factor_set": request.factors.id,
             "factor_set_sha256": request.factors.sha256,
-            "method": request.method,
+            "method": plan.methods,
             "basis": plan.basis,
             "reason": reason,
             "requested_by": requested_by,
@@ -134,9 +146,10 @@ class Restater:
         )
         return root(line([str(r["day"]), int(r["generation"]), r["root"]]) for r in rows)
 
-    def _basis(self, request: Request) -> str:
+    def _basis(self, request: Request, terms: Terms) -> str:
         """Closed rows, or single calls where the method needs them. Raises RestateError."""
-        if request.method not in NOT_LINEAR:
+        timed = [name for name in _methods(request, terms) if name in NOT_LINEAR]
+        if not timed:
             return CLOSED
         kept = self._store.query(
             "SELECT sum(toInt64(sign)) AS calls FROM calls WHERE org_id = {org:String} AND counted"
@@ -151,22 +164,22 @@ class Restater:
         )[0]["calls"]
         if kept != closed:
             raise RestateError(
-                f"{request.method} bounds the time of each call, so it is worked out from single"
+                f"{timed[0]} bounds the time of each call, so it is worked out from single"
                 f" calls; of the {closed:,} in these days {kept:,} are kept"
                 " (ECOMIND_RETENTION_DAYS). Restate a later period, or with another method."
             )
         return CALLS
 
-    def _map(self, request: Request, basis: str, mapping: str) -> None:
+    def _map(self, request: Request, basis: str, mapping: str, terms: Terms) -> None:
         """A table of new coefficients by key, those durable before they are used."""
         found: dict[int, Coefficients] = {}
-        for row in self._ask("restate_keys.sql", request, basis):
+        for row in self._ask("restate_keys.sql", request, basis, terms):
             key = CallKey(
                 row["provider"], row["request_model"], row["response_model"], row["place"],
                 row["service_tier"], row["first_day"], bool(row["is_measured"]),
                 row["usage_quality"],
             )  # fmt: skip
-            found[row["new_key"]] = resolve(key, request.factors, request.method)
+            found[row["new_key"]] = resolve(key, request.factors, request.method, terms)
         self._catalogue.store({c.coef_id: c for c in found.values()})
         self._store.command(
             f"CREATE TABLE {mapping} (new_key UInt64, coef_id UInt64, timed UInt8, first Float64,"
@@ -178,24 +191,31 @@ class Restater:
             self._store.insert(mapping, columns, rows)
 
     def _ask(
-        self, template: str, request: Request, basis: str, **values: object
+        self, template: str, request: Request, basis: str, terms: Terms, **values: object
     ) -> list[dict[str, Any]]:
         text = render(template, basis=basis, keys=KEYS, sums=SUMS, **values)
-        return self._store.query(text, _bound(request))
+        return self._store.query(text, _bound(request, terms))
 
-    def _run(
-        self, template: str, request: Request, basis: str, *, id: str, **values: object
-    ) -> None:
-        text = render(template, basis=basis, keys=KEYS, sums=SUMS, **values)
-        self._store.command(text, _bound(request) | {"id": id})
+    def _run(self, template: str, plan: Plan, *, id: str, **values: object) -> None:
+        text = render(template, basis=plan.basis, keys=KEYS, sums=SUMS, **values)
+        self._store.command(text, _bound(plan.request, plan.terms) | {"id": id})
 
 
-def _bound(request: Request) -> dict[str, object]:
+def _methods(request: Request, terms: Terms) -> list[str]:
+    """The methods that hold on some day of the request, in the order of their first days."""
+    if request.method:
+        return [request.method]
+    within = (day for day in terms.epochs if request.from_day < day < request.to_day)
+    days = (request.from_day, *within)
+    return list(dict.fromkeys(method_on(day, request.factors, terms) for day in days))
+
+
+def _bound(request: Request, terms: Terms = NO_TERMS) -> dict[str, object]:
     return {
         "org": request.org_id,
         "from": request.from_day,
         "to": request.to_day,
-        "epochs": list(request.factors.epochs),
+        "epochs": sorted({*request.factors.epochs, *terms.epochs}),
     }
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 import grpc
 
 from ecomind_processor.factors import choose
+from ecomind_receiver.agreements import Agreements
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
@@ -83,6 +84,7 @@ class Receiver:
 
     door: Door
     store: Store
+    agreements: Agreements
     spool: Spool
     reconciler: Reconciler
     closer: Closer
@@ -127,7 +129,14 @@ class Receiver:
         on_close(asyncio.to_thread, self.store.close)
         several = not isinstance(self.door, OpenDoor)
         self.spool = Spool(settings, secrets.spool, shared=several)
-        catalogue = Catalogue(self.store, self.factors, settings.resolver_cache_entries)
+        self.agreements = await asyncio.to_thread(Agreements, settings)
+        on_close(asyncio.to_thread, self.agreements.stop)
+        catalogue = Catalogue(
+            self.store,
+            self.factors,
+            settings.resolver_cache_entries,
+            lambda: self.agreements.current,
+        )
         self._loader = Loader(settings, self.store, self.spool, secrets.spool, catalogue)
         on_close(asyncio.to_thread, self._loader.stop)
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it

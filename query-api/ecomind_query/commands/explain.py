@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,17 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ecomind_processor.derivation import number
-from ecomind_query.commands.common import AsJson, fail, plain, print_json, print_table
+from ecomind_processor.terms import NO_TERMS, Terms
+from ecomind_query.commands import control
+from ecomind_query.commands.common import (
+    AsJson,
+    DataDir,
+    fail,
+    load_settings,
+    plain,
+    print_json,
+    print_table,
+)
 from ecomind_query.errors import QueryError
 from ecomind_query.explaining import explained
 from ecomind_query.models import Derivation, Explained
@@ -51,13 +62,19 @@ def explain(
     method: Annotated[str | None, _help("Such as ecologits@0.11.3; the set's own.")] = None,
     factor_set: Annotated[str | None, _help("The newest if left out.")] = None,
     day: Annotated[str | None, _help("UTC day of the call, as 2026-11-28; today.")] = None,
+    org: Annotated[
+        str | None, _help("Apply what this organisation has approved, from the control store.")
+    ] = None,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Derive the footprint of one call: each factor, its source, the arithmetic and the range."""
     given = {name: value for name, value in locals().items() if value is not None}
-    del given["as_json"]
+    for name in ("org", "data_dir", "as_json"):
+        given.pop(name, None)
+    terms = _terms(org, data_dir) if org else NO_TERMS
     try:
-        answer = explained(ExplainQuery(**given), datetime.now(UTC).date())
+        answer = explained(ExplainQuery(**given), datetime.now(UTC).date(), terms)
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
@@ -68,6 +85,13 @@ def explain(
         print_json(answer)
     else:
         show(answer)
+
+
+def _terms(org: str, data_dir: Path | None) -> Terms:
+    from ecomind_receiver.control.overrides import OrgOverrides
+
+    with control.reading(load_settings(data_dir=data_dir)) as tx:
+        return OrgOverrides(tx, org).terms()
 
 
 def show(answer: Explained) -> None:

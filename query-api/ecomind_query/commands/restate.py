@@ -154,10 +154,13 @@ def _restate(settings: Settings, order: RestatementOrder) -> Restatement:
     from ecomind_receiver.restating import Restater
 
     with source.store(settings) as store:
-        catalogue = Catalogue(store, FactorSet.load(), settings.resolver_cache_entries)
+        reach, terms = source.reach(settings), source.terms(settings)
+        catalogue = Catalogue(
+            store, FactorSet.load(), settings.resolver_cache_entries, lambda: terms
+        )
         reader = Reader(store, retention_days=settings.retention_days)
         return reader.restate(
-            Restater(store, catalogue), source.reach(settings), order, settings.materiality_percent
+            Restater(store, catalogue), reach, order, settings.materiality_percent
         )
 
 

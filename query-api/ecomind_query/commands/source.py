@@ -6,7 +6,7 @@ It is what the key in ECOMIND_API_KEY may do, as beside a server, and org_demo's
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import ANYONE, Reach, Scope
 
 if TYPE_CHECKING:
+    from ecomind_processor.terms import Terms
     from ecomind_query.reader import Reader
     from ecomind_receiver.authentication import Grant
     from ecomind_receiver.store import Store
@@ -49,6 +50,19 @@ def reader(settings: Settings) -> Iterator[Reader]:
 
     with store(settings) as opened:
         yield Reader(opened, retention_days=settings.retention_days)
+
+
+def terms(settings: Settings) -> Mapping[str, Terms]:
+    """What organisations have approved of factors; ends with a sentence if it can't be read."""
+    from ecomind_receiver.agreements import Agreements
+    from ecomind_receiver.control.errors import ControlError
+
+    try:
+        agreements = Agreements(settings)
+    except ControlError as error:
+        fail(str(error), NOT_STARTED)
+    agreements.stop()
+    return agreements.current
 
 
 def reach(settings: Settings) -> Reach:

@@ -73,11 +73,14 @@ def _ask(settings: Settings, query: WhatIfQuery) -> WhatIf:
         answer = client.get("/v1/whatif", {k: v for k, v in params.items() if v != ""})
         return WhatIf(from_=answer.pop("from"), **answer)
     from ecomind_processor.factors import FactorSet
+    from ecomind_processor.terms import NO_TERMS
     from ecomind_receiver.grids.factory import grids_from
 
     with source.reader(settings) as reader:
         grids = grids_from(settings, FactorSet.load().zones)
-        return reader.whatif(source.reach(settings), query, grids)
+        reach = source.reach(settings)
+        terms = source.terms(settings).get(reach.org_id, NO_TERMS)
+        return reader.whatif(reach, query, grids, terms)
 
 
 def _show(answer: WhatIf) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from ecomind_receiver.api_keys import Kind
 from ecomind_receiver.tenants import Scope
@@ -84,3 +85,30 @@ class KeyRecord:
     def live(self, now: datetime) -> bool:
         """Whether the key opens anything at this moment."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class Status(StrEnum):
+    """Where a statement of an organisation stands."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideRecord:
+    """What an organisation states of a factor, who did and who agreed. Days and times are UTC."""
+
+    id: str
+    org_id: str
+    kind: str
+    body: dict[str, Any]
+    status: Status
+    valid_from: date
+    valid_to: date | None
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    note: str

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -112,6 +113,30 @@ settings = Table(
     Column("value", JSON, nullable=False),
 )
 
+factor_overrides = Table(
+    "factor_overrides",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("org_id", Text, ForeignKey("orgs.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date),
+    Column("proposed_by", Text, ForeignKey("users.id"), nullable=False),
+    Column("proposed_at", UtcDateTime, nullable=False),
+    Column("decided_by", Text, ForeignKey("users.id")),
+    Column("decided_at", UtcDateTime),
+    Column("note", Text, nullable=False),
+    CheckConstraint("kind IN ('energy', 'contract', 'region', 'method')", name="kind"),
+    CheckConstraint("status IN ('proposed', 'approved', 'rejected', 'withdrawn')", name="status"),
+    CheckConstraint("valid_to > valid_from", name="days"),
+    CheckConstraint("status = 'withdrawn' OR decided_by <> proposed_by", name="four_eyes"),
+    CheckConstraint("(status = 'proposed') = (decided_by IS NULL)", name="decided"),
+    Index(None, "org_id"),
+)
+"""What organisations state of factors. No row is changed once it has been decided on."""
+
 changes = Table(
     "changes",
     metadata,
@@ -119,4 +144,4 @@ changes = Table(
     Column("number", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
-"""One row whose number grows with every change to keys and quotas; receivers watch it."""
+"""One row whose number grows with every change to keys, quotas and approved overrides."""

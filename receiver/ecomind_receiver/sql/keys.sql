@@ -1,8 +1,14 @@
 {# Expressions that more than one statement needs, over the columns of staging or of decode's rows. #}
-{# What decides a call's coefficients: catalogue.py resolves each value once. #}
-{% macro resolve_key(request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured') -%}
+{# The terms of the few organisations that have any, 0 for all others; nothing where there are none. #}
+{% macro terms_id(terms) -%}
+{% if terms %}transform(org_id, [{% for org in terms %}'{{ org }}'{{ ', ' if not loop.last }}{% endfor %}], CAST([{{ terms.values() | join(', ') }}], 'Array(UInt64)'), toUInt64(0))
+{%- else %}toUInt64(0){% endif %}
+{%- endmacro %}
+{# What decides a call's coefficients: catalogue.py resolves each value once. Without terms the key is what it is for everybody. #}
+{% macro resolve_key(terms, request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured') -%}
+{% if terms %}bitXor({{ terms_id(terms) }}, {% endif %}
 cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
-           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }})
+           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }}){{ ')' if terms }}
 {%- endmacro %}
 {# Calls × 1000 that a sampled span stands for: OpenTelemetry's consistent sampling, tracestate `ot=th:…`, threshold of 56
    bits. One in a million is the least that is believed; anything else stands for itself. #}
