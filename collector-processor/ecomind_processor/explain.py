@@ -29,10 +29,10 @@ from ecomind_processor.footprint import (
     uncached_tokens,
 )
 from ecomind_processor.placement import water
+from ecomind_processor.resolution import MEASURED, UNITS
 from ecomind_processor.terms import MARKET
 from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND, wh_to_mwh
 
-MEASURED = "measured"
 STATED_TIER = "B"
 """Tier of energy that the organisation stated: it hangs on its document and on nothing else."""
 
@@ -45,6 +45,13 @@ FIGURES = (
     ("water_ml_offsite", "Water at power plants", "mL"),
 )
 """Figure of a footprint, its name for people and its unit."""
+
+
+_UNIT_SYMBOLS = {
+    "wh_per_image": "e_image",
+    "wh_per_audio_second": "e_audio",
+    "wh_per_video_second": "e_video",
+}
 
 
 class Explanation(NamedTuple):
@@ -118,6 +125,19 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
             cite(factors, idle.by),
         )  # fmt: skip
     yield from _ratios(q, c, factors)
+    yield from _units(q, c, factors)
+
+
+def _units(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]:
+    """How the energy of an image and of a second came about, for those that the call has."""
+    used = {term.field for term in _TERMS if term.amount(q)}
+    idle = factors.constant("idle_share")
+    for field, constant in UNITS.items():
+        if field in used and constant in factors.constants:
+            each = factors.constants[constant]
+            formula = f"default class · idle = {number(each.value)} · {number(idle)}"
+            source = cite(factors, each.by)
+            yield Step(_UNIT_SYMBOLS[field], formula, getattr(c, field), "Wh", source)
 
 
 def _ratios(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]:

@@ -48,6 +48,7 @@ class CallKey(NamedTuple):
     day: datetime.date  # UTC day of the call: aliases and factors are resolved at that date
     measured: bool  # the span carried ecomind.measured.energy
     usage_quality: str = "reported"  # of its counts: reported | partial | estimated; "": no call
+    units: bool = False  # it made images, or made or read audio or video
 
 
 class Energy(NamedTuple):
@@ -80,6 +81,7 @@ def resolve(
         stated = terms.energy_on(key.day, names, placed.facility, factors)
         by_method = METHODS[chosen]
         spent = _stated(stated, chosen, factors) if stated else by_method(key, placed, factors)
+        spent = _with_units(spent, key, factors) if key.units else spent
     return _coefficients(key, spent, placed, factors, terms)
 
 
@@ -166,6 +168,28 @@ def _stated(stated: EnergyOverride, method: str, factors: FactorSet) -> Energy:
     return Energy(
         DISCLOSED if stated.basis == DISCLOSED else named, stated.model, how, "B", numbers
     )
+
+
+UNITS = {
+    "wh_per_image": "image_wh",
+    "wh_per_audio_second": "audio_wh_per_second",
+    "wh_per_video_second": "video_wh_per_second",
+}
+"""Coefficient of a unit → the constant of the set that it is made of."""
+
+
+def _with_units(spent: Energy, key: CallKey, factors: FactorSet) -> Energy:
+    """With the default class's energy of images, audio and video, whatever the model: tier F.
+
+    EcoLogits' formulas for text have no place for them, so the set's own method takes over.
+    """
+    if spent.method in NOT_LINEAR:
+        spent = _affine(factors.method, identified(key, factors), factors)
+    idle = factors.constant("idle_share")
+    known = {name: factors.constants.get(constant) for name, constant in UNITS.items()}
+    made = {name: _settled(idle * number.value) for name, number in known.items() if number}
+    how = f"{spent.how}; images, audio, video: default class"
+    return spent._replace(how=how, tier="F", numbers={**spent.numbers, **made})
 
 
 def _of_tokens(

@@ -36,6 +36,7 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
         service_tier=query.service_tier,
         day=query.day or today,
         measured=False,
+        units=bool(query.images or query.audio_s or query.video_s),
     )
     method(query.method, factors)
     coefficients = resolve(key, factors, query.method, terms)

@@ -63,7 +63,7 @@ def test_a_table_is_made_and_shown(
     assert [plugin["hours"] for plugin in shown["plugins"]] == [0, 4]
     table = " ".join(run("show", *asked).stdout.split())
     assert "estimated 120.5" in table
-    assert "Average known in 1 of 2 hours; the others take the yearly figure." in table
+    assert "Average known in 1 of 2 hours." in table
 
 
 def test_an_import_for_people(run: Run, tmp_path: Path) -> None:

@@ -237,6 +237,11 @@ class Isolation(RuleBasedStateMachine):
             self.client.check_call(key, route, known[index % len(known)])
 
     @step(key=_keys)
+    def restate(self, key: Key) -> None:
+        """Try to restate days: only for a key of the whole organisation with the scope admin."""
+        self.client.restate(key)
+
+    @step(key=_keys)
     def totals(self, key: Key) -> None:
         """Ask for totals: they are what was acknowledged to whom the key belongs."""
         self.client.check_totals(key)

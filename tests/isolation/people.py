@@ -180,6 +180,12 @@ class Client:
         )
         return response
 
+    def restate(self, key: Key) -> None:
+        """Try a restatement: a key of a whole organisation is told that no day is closed yet."""
+        body = {"from": "2026-01-01", "to": "2026-01-02", "dry_run": True}
+        good = frozenset({422 if key.reach.project_id is None else 403})
+        self.ask(("POST", "/v1/restatements"), key, statuses=good, json=body)
+
     def see(self, told: str, reach: Reach | None, given: str = "") -> None:
         """Look through what was told to somebody with this reach."""
         found = self._canaries.foreign(told, reach, given)

@@ -35,7 +35,12 @@ ROUTES: dict[Route, Access] = {
     ("GET", "/methodology"): Access.OPEN,
     ("GET", "/static/{name}"): Access.OPEN,
     ("GET", "/v1/usage"): Access.READ,
+    ("GET", "/v1/explain"): Access.READ,
+    ("GET", "/v1/whatif"): Access.READ,
     ("GET", "/v1/overrides"): Access.READ,
+    ("GET", "/v1/closes"): Access.READ,
+    ("GET", "/v1/restatements"): Access.READ,
+    ("POST", "/v1/restatements"): Access.ADMIN,
     ("GET", "/v1/today"): Access.READ,
     ("GET", "/v1/aggregate/daily"): Access.READ,
     ("GET", "/v1/overview"): Access.READ,
@@ -92,8 +97,10 @@ def parameters(route: Route, question: Question, about: Project, cursor: str) ->
         return {"trend_days": question.days}
     if path == "/v1/diagnostics/spans":
         return {"limit": question.limit}
-    query: dict[str, Any] = {}
-    if path in ("/v1/usage", "/v1/calls", "/calls"):
+    if path == "/v1/explain":
+        return {"model": "gpt-4o", "output_tokens": question.limit}
+    query: dict[str, Any] = {"to_model": "gpt-4o-mini"} if path == "/v1/whatif" else {}
+    if path in ("/v1/usage", "/v1/calls", "/calls", "/v1/whatif"):
         query |= _filter(question.filter, about)
     if path == "/v1/usage":
         query["group_by"] = list(question.group_by)

@@ -16,7 +16,7 @@ from ecomind_receiver.tenants import Reach
 
 ENGINES = ("clickhouse_connect", "chdb")
 STORE_METHODS = ("query", "command", "insert", "_client")
-NOBODYS_TABLES = ("coefficients", "reconciled")
+NOBODYS_TABLES = ("coefficients", "reconciled", "closed_days")
 """Tables without an organisation; any other name in a SELECT is taken for a tenant's."""
 
 RENAMED = "own_"

@@ -77,9 +77,17 @@ def calls(draw: st.DrawFn) -> tuple[CallKey, Quantities]:
         service_tier=draw(st.sampled_from(["", "batch"])),
         day=TODAY - datetime.timedelta(draw(st.integers(0, 80))),
         measured=measured is not None,
-    )  # fmt: skip
+    )
     reasoning = draw(st.integers(min_value=0, max_value=output))
-    return key, Quantities(read + write + rest, read, write, output, reasoning, measured or 0)
+    counts = Quantities(read + write + rest, read, write, output, reasoning, measured or 0)
+    if draw(st.integers(0, 3)) == 0:
+        counts = counts._replace(
+            images=draw(st.integers(0, 20)),
+            audio_ms=draw(st.integers(0, 86_400_000)),
+            video_ms=draw(st.integers(0, 600_000)),
+        )
+        key = key._replace(units=bool(counts.images or counts.audio_ms or counts.video_ms))
+    return key, counts
 
 
 def span(key: CallKey, q: Quantities) -> dict[str, Any]:
@@ -98,6 +106,10 @@ def span(key: CallKey, q: Quantities) -> dict[str, Any]:
         "gen_ai.usage.reasoning.output_tokens": q.reasoning_tokens,
         "start_ns": start_ns,
     }
+    if key.units:
+        given["ecomind.usage.images"] = q.images
+        given["ecomind.usage.audio"] = q.audio_ms / 1000
+        given["ecomind.usage.video"] = q.video_ms / 1000
     if key.measured:
         given["ecomind.measured.energy"] = q.measured_energy_mj / 1000  # joules on the wire
     return given

@@ -119,7 +119,7 @@ def _show(zone: Zone, hours: list[_Hour]) -> None:
         title=f"{zone.name} ({zone.id})",
         caption="\n".join(
             [
-                f"Average known in {known} hours; the others take the yearly figure.",
+                f"Average known in {known} hours.",
                 *(f"{kind}: {'; '.join(names)}" for kind, names in sources.items() if names),
             ]
         ),

@@ -5,10 +5,10 @@
 {%- else %}toUInt64(0){% endif %}
 {%- endmacro %}
 {# What decides a call's coefficients: catalogue.py resolves each value once. Without terms the key is what it is for everybody. #}
-{% macro resolve_key(terms, request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured') -%}
+{% macro resolve_key(terms, request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured', units='units') -%}
 {% if terms %}bitXor({{ terms_id(terms) }}, {% endif %}
 cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
-           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }}){{ ')' if terms }}
+           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }} + 2 * ({{ units }})){{ ')' if terms }}
 {%- endmacro %}
 {# Calls × 1000 that a sampled span stands for: OpenTelemetry's consistent sampling, tracestate `ot=th:…`, threshold of 56
    bits. One in a million is the least that is believed; anything else stands for itself. #}

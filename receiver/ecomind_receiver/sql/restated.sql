@@ -27,5 +27,7 @@ FROM (
 {# What decides the new coefficients of a row. #}
 {% macro new_key() -%}
 cityHash64(provider, request_model, response_model, place, service_tier, usage_quality,
-           arrayCount(start -> start <= day, {epochs:Array(Date)}), coef_id IN (SELECT coef_id FROM coefficients WHERE method = 'measured'))
+           arrayCount(start -> start <= day, {epochs:Array(Date)}), coef_id IN (SELECT coef_id FROM coefficients WHERE method = 'measured'), {{ has_units() }})
 {%- endmacro %}
+{# Calls with units have coefficients of their own, so that a row has them for all of its calls or for none. #}
+{% macro has_units() -%} images != 0 OR audio_ms != 0 OR video_ms != 0 {%- endmacro %}

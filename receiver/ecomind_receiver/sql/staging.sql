@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS {{ staging }}
     images UInt32, audio_ms UInt32, video_ms UInt32,
     usage_quality LowCardinality(String), usage_states UInt16, adjusted_calls_milli UInt64,
     outcome LowCardinality(String), reason LowCardinality(String),
-    received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, span_key UInt64, twin_key UInt64, name_key UInt64, measured UInt8,
+    received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, span_key UInt64, twin_key UInt64, name_key UInt64, measured UInt8, units UInt8,
     lent_reasoning UInt32, lent UInt8, claims UInt8, row UInt64
 )
 ENGINE = Memory;
