@@ -59,6 +59,10 @@ def as_protobuf(signal: str, document: Node) -> bytes:
     return bytes(message.SerializeToString())
 
 
+_NEEDED = {"/v1/explain": "?model=gpt-4o", "/v1/whatif": "?to_model=gpt-4o-mini"}
+"""Route → what it can't be asked without."""
+
+
 def answers(server: Server) -> Iterator[tuple[str, str]]:
     """Every route that can be asked for something, and what it says."""
     api = server.addresses["api"]
@@ -66,7 +70,7 @@ def answers(server: Server) -> Iterator[tuple[str, str]]:
     calls = [call for page in _all_calls(api) for call in page["calls"]]
     for path, methods in described["paths"].items():
         if "get" in methods and "{" not in path:
-            yield path, _get(f"{api}{path}")
+            yield path, _get(f"{api}{path}{_NEEDED.get(path, '')}")
     for path in _PAGES:
         yield path, _get(f"{api}{path}")
     for dimension in DIMENSIONS:

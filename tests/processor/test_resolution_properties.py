@@ -46,7 +46,7 @@ KEYS = st.builds(
     measured=st.booleans(),
 )
 COUNTS = st.integers(0, 100_000_000)
-CALLS = st.builds(Quantities, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+CALLS = st.builds(Quantities, *[COUNTS] * len(Quantities._fields))
 NUMBERS = [f.name for f in fields(Coefficients) if f.type == "float"]
 
 
