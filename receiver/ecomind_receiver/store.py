@@ -203,8 +203,24 @@ def migrate(store: Store, values: Mapping[str, object]) -> None:
                 f"Migration {name} was changed after it had been applied to {store.path}."
                 " Undo the change: a new migration must get a new number."
             )
-    for statement in _statements(render("views.sql")):
-        store.command(statement)
+    _make_views(store)
+
+
+def _make_views(store: Store) -> None:
+    """Make the views anew if they are not those of this version; their comment says whose they are.
+
+    Only then: what a start does not need is not done while a crashed process is cleared up after.
+    """
+    text = render("views.sql")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    found = store.query(
+        "SELECT comment FROM system.tables"
+        " WHERE database = currentDatabase() AND name = 'calls_footprint'"
+    )
+    if [row["comment"] for row in found] != [digest]:
+        for statement in _statements(text):
+            made = statement.startswith("CREATE VIEW")
+            store.command(f"{statement}\nCOMMENT '{digest}'" if made else statement)
 
 
 def _migrations() -> dict[int, tuple[str, str]]:
