@@ -159,7 +159,9 @@ def _integer(value: Value | None) -> int | None:
         value = int(value) if _INTEGER.fullmatch(value) else None
     elif isinstance(value, float):
         value = int(value) if value.is_integer() else None
-    return None if value is None or value is True or value.bit_length() > 63 else value
+    if value is None or value is True or not -(2**63) <= value < 2**63:
+        return None
+    return value
 
 
 def _float(value: Value | None, most: float) -> float | None:

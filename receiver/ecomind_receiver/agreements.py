@@ -25,6 +25,7 @@ log = logging.getLogger("ecomind.terms")
 
 _LOOK_SECONDS = 1.0
 _READ_SECONDS = 60.0
+_STOP_SECONDS = 10.0
 SHOWN = (Status.PROPOSED, Status.APPROVED)
 
 
@@ -82,7 +83,7 @@ class Agreements:
     def stop(self) -> None:
         """Stop reading and let go of the store."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)  # it may wait for a database that is away
         if self._store is not None:
             self._store.close()
 
