@@ -128,10 +128,14 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
     yield from _units(q, c, factors)
 
 
+def _used(q: Quantities) -> set[str]:
+    """The coefficients that the call has a quantity for."""
+    return {term.field for term in _TERMS if term.amount(q)}
+
+
 def _units(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]:
     """How the energy of an image and of a second came about, for those that the call has."""
-    used = {term.field for term in _TERMS if term.amount(q)}
-    idle = factors.constant("idle_share")
+    idle, used = factors.constant("idle_share"), _used(q)
     for field, constant in UNITS.items():
         if field in used and constant in factors.constants:
             each = factors.constants[constant]
@@ -143,7 +147,7 @@ def _units(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]
 def _ratios(q: Quantities, c: Coefficients, factors: FactorSet) -> Iterator[Step]:
     """How the energy of the other tokens hangs on that of output, for those that the call has."""
     output = wh_to_mwh(c.wh_per_output_token)
-    used = {term.field for term in _TERMS if term.amount(q)}
+    used = _used(q)
     if used & _RATIOS.keys():
         used.add("wh_per_input_token")
     for field, (symbol, constant) in _RATIOS.items():
@@ -181,7 +185,7 @@ def _arithmetic(
     q: Quantities, c: Coefficients, label: str, factors: FactorSet | None
 ) -> Iterator[Step]:
     it_wh, seconds = it_energy_wh(q, c), generation_seconds(q, c)
-    if c.wh_per_second or c.co2e_g_per_second_embodied:
+    if c.has_seconds:
         yield _generation(q, c, seconds, label, factors)
     yield _it_energy(q, c, it_wh, seconds, label)
     figures = point(it_wh, seconds, c)

@@ -134,13 +134,12 @@ def available() -> tuple[str, ...]:
 
 def read_document(name: str) -> dict[str, Any]:
     """The compiled document of that name. Raises FactorSetError as `FactorSet.load` does."""
-    for folder in _FOLDERS:
+    known = available()
+    for folder in _FOLDERS if name in known else ():
         file = folder / f"{name}.json"
-        if name in available() and file.is_file():
+        if file.is_file():
             return _checked(name, file)
-    raise FactorSetError(
-        f"There is no factor set {name!r} here. Use one of: {', '.join(available())}."
-    )
+    raise FactorSetError(f"There is no factor set {name!r} here. Use one of: {', '.join(known)}.")
 
 
 def _checked(name: str, file: Traversable) -> dict[str, Any]:

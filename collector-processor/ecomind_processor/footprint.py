@@ -107,11 +107,14 @@ class Coefficients:
         return replace(self, **known) if known else self
 
     @property
+    def has_seconds(self) -> bool:
+        """Whether the seconds of generation matter."""
+        return bool(self.wh_per_second or self.co2e_g_per_second_embodied)
+
+    @property
     def counts_time(self) -> bool:
         """Whether the seconds of generation matter, or largest values are told apart."""
-        return bool(self.wh_per_second or self.co2e_g_per_second_embodied) or (
-            self.largest is not self
-        )
+        return self.has_seconds or self.largest is not self
 
 
 SPANNED = tuple(

@@ -13,8 +13,8 @@ from ecomind_processor.footprint import Range as Band
 from ecomind_query import cursors
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
-from ecomind_query.explaining import steps
-from ecomind_query.models import CallDetail, CallRow, Calls, Count, Range
+from ecomind_query.explaining import as_range, steps
+from ecomind_query.models import CallDetail, CallRow, Calls, Count
 from ecomind_query.periods import moment
 from ecomind_query.queries import CALL_FILTERS, Place, Queries, checked
 from ecomind_receiver.counting import VERSION
@@ -152,11 +152,6 @@ def call_row(row: Mapping[str, Any], coefficients: Coefficients) -> CallRow:
         model_tier=coefficients.model_tier,
         **{name: row[name] for name in _COPIED},
     )
-
-
-def as_range(band: Band) -> Range:
-    """A figure of the processor in the API's shape."""
-    return Range(low=band.low, mid=band.mid, high=band.high)
 
 
 def vars_of(coefficients: Coefficients) -> dict[str, str | float | None]:

@@ -27,7 +27,7 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
     """The footprint of the described call and every step to it. Raises BadParameter."""
     if query.region and query.zone:
         raise BadParameter("zone", "names the place a second time; give region or zone.")
-    factors = _factors(query.factor_set)
+    factors = factor_set(query.factor_set)
     key = CallKey(
         provider=query.provider,
         request_model="",
@@ -38,7 +38,7 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
         measured=False,
         units=bool(query.images or query.audio_s or query.video_s),
     )
-    method(query.method, factors)
+    check_method(query.method, factors)
     coefficients = resolve(key, factors, query.method, terms)
     return _answer(explain(quantities(query), coefficients), key, factors)
 
@@ -62,13 +62,12 @@ def quantities(query: ExplainQuery) -> Quantities:
     )
 
 
-def method(name: str, factors: FactorSet) -> str:
-    """The method of that name, the set's own without one. Raises BadParameter."""
+def check_method(name: str, factors: FactorSet) -> None:
+    """Refuse a method that there is not, or that the set has no table for. Raises BadParameter."""
     if name and name not in METHODS:
         raise BadParameter("method", f"{name[:40]!r} is not one of {', '.join(METHODS)}.")
     if name == ECOLOGITS and not factors.mixes:
         raise BadParameter("method", f"{factors.id} holds no table for {name}; use a newer set.")
-    return name or factors.method
 
 
 def steps(found: tuple[Step, ...]) -> list[Derivation]:
@@ -76,9 +75,10 @@ def steps(found: tuple[Step, ...]) -> list[Derivation]:
     return [Derivation(**step._asdict()) for step in found]
 
 
-def _factors(name: str) -> FactorSet:
+def factor_set(name: str) -> FactorSet:
+    """The set of that name, the chosen one without. Raises BadParameter."""
     try:
-        return FactorSet.load(name) if name else FactorSet.load()
+        return FactorSet.load(name)
     except FactorSetError as error:
         raise BadParameter("factor_set", str(error)) from error
 
@@ -86,12 +86,12 @@ def _factors(name: str) -> FactorSet:
 def _answer(found: Explanation, key: CallKey, factors: FactorSet) -> Explained:
     c, f = found.coefficients, found.footprint
     return Explained(
-        energy_wh=_range(f.energy_wh),
-        co2e_g_location=_range(f.co2e_g_location),
-        co2e_g_market=None if f.co2e_g_market is None else _range(f.co2e_g_market),
-        co2e_g_embodied=_range(f.co2e_g_embodied),
-        water_ml_onsite=_range(f.water_ml_onsite),
-        water_ml_offsite=_range(f.water_ml_offsite),
+        energy_wh=as_range(f.energy_wh),
+        co2e_g_location=as_range(f.co2e_g_location),
+        co2e_g_market=None if f.co2e_g_market is None else as_range(f.co2e_g_market),
+        co2e_g_embodied=as_range(f.co2e_g_embodied),
+        water_ml_onsite=as_range(f.water_ml_onsite),
+        water_ml_offsite=as_range(f.water_ml_offsite),
         tier_energy=c.model_tier,
         tier_grid=c.grid_tier,
         method=c.method,
@@ -107,5 +107,6 @@ def _answer(found: Explanation, key: CallKey, factors: FactorSet) -> Explained:
     )
 
 
-def _range(band: Band) -> Range:
+def as_range(band: Band) -> Range:
+    """A figure of the processor in the API's shape."""
     return Range(low=band.low, mid=band.mid, high=band.high)

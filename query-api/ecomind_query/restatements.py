@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from ecomind_processor.factors import FactorSet, FactorSetError
 from ecomind_processor.footprint import Coefficients
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
-from ecomind_query.explaining import method
+from ecomind_query.explaining import check_method, factor_set
 from ecomind_query.models import (
     Change,
     Close,
@@ -47,11 +46,8 @@ def restate(
     threshold_percent: float,
 ) -> Restatement:
     """Work a restatement out, and keep it unless it is only tried. Raises BadParameter."""
-    try:
-        factors = FactorSet.load(order.factor_set) if order.factor_set else FactorSet.load()
-    except FactorSetError as error:
-        raise BadParameter("factor_set", str(error)) from error
-    method(order.method, factors)
+    factors = factor_set(order.factor_set)
+    check_method(order.method, factors)
     asked = Request(queries.reach.org_id, order.from_, order.to, factors, order.method)
     if (order.to - order.from_).days > MAX_DAYS:
         raise BadParameter("from", f"the range may be at most {MAX_DAYS} days long.")
@@ -63,12 +59,11 @@ def restate(
     difference = compare(plan.moved, known, threshold_percent)
     sets = sorted({f"{known[m.old_coef_id].factor_set}, {known[m.old_coef_id].method}"
                    for m in plan.moved})  # fmt: skip
-    id = ""
-    if not order.dry_run:
-        kept = {"original_sets": sets, "difference": difference.model_dump(mode="json")}
-        id = restater.keep(plan, order.reason, order.requested_by, json.dumps(kept))
-        return listed(queries, id).restatements[0]
-    return _tried(plan, order, sets, difference)
+    if order.dry_run:
+        return _tried(plan, order, sets, difference)
+    kept = {"original_sets": sets, "difference": difference.model_dump(mode="json")}
+    id = restater.keep(plan, order.reason, order.requested_by, json.dumps(kept))
+    return listed(queries, id).restatements[0]
 
 
 def _tried(

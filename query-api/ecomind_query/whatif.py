@@ -53,9 +53,10 @@ def whatif(
     factors = FactorSet.load()
     if factors.method in NOT_LINEAR:
         raise BadParameter("from", f"{factors.method} needs single calls; it has no what-if.")
-    by_hour = query.to_hour is not None
     epochs = tuple(sorted({*factors.epochs, *terms.epochs}))
-    rows = queries.resolvable(period, filters, epochs, MAX_ROWS + 1, by_hour=by_hour)
+    rows = queries.resolvable(
+        period, filters, epochs, MAX_ROWS + 1, by_hour=query.to_hour is not None
+    )
     if len(rows) > MAX_ROWS:
         raise BadParameter("from", f"more than {MAX_ROWS:,} rows; ask for a shorter range.")
     stated = book.entries(queries, (row["coef_id"] for row in rows))

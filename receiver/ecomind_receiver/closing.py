@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 CLOSES_AFTER = timedelta(days=2)
 """How long after its end a day is closed."""
 
-_WAIT_SECONDS = 600.0
+_FIRST_WAIT_SECONDS, _WAIT_SECONDS = 5.0, 600.0
 _LATE_SLACK = timedelta(hours=1)
 """Calls received this long before a close may have been reconciled after it."""
 
@@ -54,6 +54,8 @@ class Closer:
         """The first day that is not closed yet; None while none is."""
         self._store = store
         self._looked_at: dict[date, datetime] = {}
+        # The days of all calls received before this were looked at; None before the first look.
+        self._late_since: datetime | None = None
         self._closing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="closing", daemon=True)
@@ -82,7 +84,9 @@ class Closer:
             return changed
 
     def _run(self) -> None:
-        while not self._stopping.wait(_WAIT_SECONDS if self._looked_at or self.error else 5.0):
+        wait_seconds = _FIRST_WAIT_SECONDS
+        while not self._stopping.wait(wait_seconds):
+            wait_seconds = _WAIT_SECONDS
             try:
                 self.close_days()
                 self.error = ""
@@ -103,8 +107,9 @@ class Closer:
             self.until = found["last"] + DAY
         elif used:
             self.until = used[0]
+        waiting = self._waiting()
         for place, day in enumerate(used):
-            if day >= over_before or not self._is_reconciled(day):
+            if day >= over_before or _end(day) > waiting:
                 return used[:place], min(day, over_before)
         return used, over_before
 
@@ -118,30 +123,32 @@ class Closer:
 
     def _late(self, now: datetime) -> list[date]:
         """Closed days of which calls were received since they were closed."""
+        if self.until is None:
+            return []
+        since = self._late_since
+        if since is None:
+            since = _utc(self._one("SELECT min(closed_at) AS at FROM closed_days")["at"])
         rows = self._store.query(
             "SELECT toDate(start_time, 'UTC') AS day, max(received_at) AS last FROM calls"
-            " WHERE received_at >= (SELECT min(closed_at) FROM closed_days) - {slack:UInt32}"
+            " WHERE received_at >= {since:DateTime('UTC')}"
             " AND toDate(start_time, 'UTC') IN (SELECT day FROM closed_days)"
             " GROUP BY day ORDER BY day",
-            {"slack": int(_LATE_SLACK.total_seconds())},
+            {"since": since - _LATE_SLACK},
         )
-        late = []
-        for row in rows:
-            last = row["last"].replace(tzinfo=UTC)
-            if last > self._looked_at.get(row["day"], datetime.min.replace(tzinfo=UTC)) and (
-                self._is_reconciled(row["day"])
-            ):
-                self._looked_at[row["day"]] = now - _LATE_SLACK
-                late.append(row["day"])
-        return late
+        seen, waiting = self._looked_at, self._waiting()
+        late = [r["day"] for r in rows if r["day"] not in seen or _utc(r["last"]) > seen[r["day"]]]
+        due = [day for day in late if _end(day) <= waiting]
+        if due == late:  # else those that still wait are looked for again
+            self._late_since = now
+        return due
 
-    def _is_reconciled(self, day: date) -> bool:
-        """Whether no call of the day, or of an earlier one, still waits for its window."""
-        return not self._one(
-            "SELECT count() AS n FROM calls WHERE received_at >="
-            " (SELECT max(window_end) FROM reconciled) AND start_time < {end:DateTime64(6, 'UTC')}",
-            {"end": _end(day)},
-        )["n"]
+    def _waiting(self) -> datetime:
+        """When the earliest call that still waits for its window began; none waits: for ever."""
+        found = self._one(
+            "SELECT min(start_time) AS first, count() AS n FROM calls"
+            " WHERE received_at >= (SELECT max(window_end) FROM reconciled)"
+        )
+        return _utc(found["first"]) if found["n"] else datetime.max.replace(tzinfo=UTC)
 
     def _close(self, day: date, now: datetime, threads: int) -> bool:
         """Write the day's next generation, if there is anything new; whether there was."""
@@ -208,3 +215,8 @@ def canonical(org_id: str, day: date, rows: list[dict[str, Any]]) -> Iterator[by
 
 def _end(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY
+
+
+def _utc(moment: datetime) -> datetime:
+    """What the engine answers, which is UTC, as an instant."""
+    return moment.replace(tzinfo=UTC)

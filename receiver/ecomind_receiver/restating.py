@@ -20,7 +20,7 @@ from ecomind_processor.ledger import line, root
 from ecomind_processor.resolution import NOT_LINEAR, CallKey, method_on, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.catalogue import Catalogue
-from ecomind_receiver.closing import KEYS, SUMS
+from ecomind_receiver.closing import DAY, KEYS, SUMS
 from ecomind_receiver.store import Store, render
 
 CLOSED, CALLS = "closed", "calls"
@@ -125,14 +125,10 @@ class Restater:
 
     def _closes(self, request: Request) -> str:
         """The root over the closes of the days asked for. Raises RestateError if one is open."""
-        closed = self._store.query(
-            "SELECT min(day) AS first, max(day) AS last, count() AS n FROM closed_days"
-        )[0]
+        closed = self._store.query("SELECT max(day) AS last, count() AS n FROM closed_days")[0]
         if request.from_day >= request.to_day:
             raise RestateError("--to must lie after --from; both are UTC days, --to exclusive.")
-        if not closed["n"] or request.to_day > closed["last"].fromordinal(
-            closed["last"].toordinal() + 1
-        ):
+        if not closed["n"] or request.to_day > closed["last"] + DAY:
             last = f"the last closed day is {closed['last']}" if closed["n"] else "none is closed"
             raise RestateError(
                 f"Only closed days can be restated, and {last}. A day closes two days after its"
@@ -220,11 +216,10 @@ def _bound(request: Request, terms: Terms = NO_TERMS) -> dict[str, object]:
 
 
 def _mapped(key: int, c: Coefficients) -> list[object]:
-    timed = bool(c.wh_per_second or c.co2e_g_per_second_embodied)
     return [
         key,
         c.coef_id,
-        int(timed),
+        int(c.has_seconds),
         c.seconds_to_first_token,
         c.seconds_per_output_token,
         c.largest.seconds_per_output_token,

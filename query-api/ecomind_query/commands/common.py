@@ -7,9 +7,9 @@ wrong, and 2 when it could not start at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,8 @@ from ecomind_processor.factors import FactorSetError, choose
 from ecomind_receiver.settings import Settings
 
 FAILED, NOT_STARTED = 1, 2
+
+M = TypeVar("M", bound=BaseModel)
 
 NO_KEYS = (
     "A server on loopback asks for no key unless ECOMIND_AUTH=keys; who shows none is org_demo, and"
@@ -50,6 +52,16 @@ def load_settings(**given: object) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         fail(f"The setting ECOMIND_{name} is not usable: {plain(first['msg'])}.", NOT_STARTED)
+
+
+def checked(model: type[M], given: Mapping[str, object]) -> M:
+    """The options as a query; ends with a sentence that names the first one that isn't usable."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        fail(f"{f'--{option}: ' if option else ''}{plain(first['msg'])}.")
 
 
 def plain(message: str) -> str:

@@ -18,13 +18,11 @@ from ecomind_query.commands.common import (
     AsJson,
     DataDir,
     ServerUrl,
-    fail,
     load_settings,
     print_json,
     print_table,
 )
 from ecomind_query.commands.findings import Finding
-from ecomind_query.commands.running import ServerError
 from ecomind_query.shapes import Received
 from ecomind_receiver.settings import Settings
 
@@ -67,10 +65,8 @@ def _show(findings: list[Finding]) -> None:
 
 
 def _show_spans(settings: Settings, as_json: bool) -> None:
-    try:
+    with running.refusals():
         received = _received(settings)
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(received)
         return

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -18,9 +17,9 @@ from ecomind_query.commands import control
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
+    checked,
     fail,
     load_settings,
-    plain,
     print_json,
     print_table,
 )
@@ -74,11 +73,7 @@ def explain(
         given.pop(name, None)
     terms = _terms(org, data_dir) if org else NO_TERMS
     try:
-        answer = explained(ExplainQuery(**given), datetime.now(UTC).date(), terms)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        fail(f"{option}: {plain(first['msg'])}.")
+        answer = explained(checked(ExplainQuery, given), datetime.now(UTC).date(), terms)
     except QueryError as error:
         fail(str(error))
     if as_json:

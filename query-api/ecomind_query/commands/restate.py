@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
     ServerUrl,
-    fail,
+    checked,
     load_settings,
-    plain,
     print_json,
     print_table,
 )
-from ecomind_query.commands.running import ServerError
-from ecomind_query.errors import QueryError
 from ecomind_query.models import Change, Closes, Difference, Restatement, Restatements
 from ecomind_query.shapes import RestatementOrder
 from ecomind_query.ui import format
@@ -54,17 +50,9 @@ def restate(
         "from": start, "to": end, "factor_set": factor_set, "method": method, "reason": reason,
         "requested_by": requested_by, "dry_run": dry_run,
     }  # fmt: skip
-    try:
-        order = RestatementOrder.model_validate(asked)
+    with running.refusals():
+        order = checked(RestatementOrder, asked)
         answer = _restate(load_settings(data_dir=data_dir, server=server), order)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"--{first['loc'][0]}: " if first["loc"] else ""
-        fail(f"{where}{plain(first['msg'])}.")
-    except QueryError as error:
-        fail(str(error))
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(answer)
     else:
@@ -76,7 +64,7 @@ def restatements(
 ) -> None:
     """List restatements: what was restated, why, and what changed."""
     settings = load_settings(data_dir=data_dir, server=server)
-    try:
+    with running.refusals():
         client = running.connect(settings)
         if client is None:
             with source.reader(settings) as reader:
@@ -84,8 +72,6 @@ def restatements(
         else:
             answer = client.get("/v1/restatements")["restatements"]
             found = Restatements(restatements=[_restatement(one) for one in answer])
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(found)
         return
@@ -114,8 +100,8 @@ def closes(
     from ecomind_query.parameters import ClosesQuery
 
     settings = load_settings(data_dir=data_dir, server=server)
-    try:
-        asked = ClosesQuery.model_validate({"from": start, "to": end})
+    with running.refusals():
+        asked = checked(ClosesQuery, {"from": start, "to": end})
         client = running.connect(settings)
         if client is None:
             with source.reader(settings) as reader:
@@ -123,13 +109,6 @@ def closes(
                 found = reader.closes(reach, first=asked.from_, end=asked.to)
         else:
             found = Closes(**client.get("/v1/closes", {"from": start, "to": end}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        fail(f"--{first['loc'][0]}: {plain(first['msg'])}.")
-    except QueryError as error:
-        fail(str(error))
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(found)
         return

@@ -13,13 +13,15 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from ecomind_query.commands.access import Access, AccessError
-from ecomind_query.commands.common import FAILED, NOT_STARTED
+from ecomind_query.commands.common import FAILED, NOT_STARTED, fail
+from ecomind_query.errors import QueryError
 from ecomind_receiver.settings import Settings, is_loopback
 
 TIMEOUT_SECONDS = 60
@@ -36,6 +38,17 @@ class KeyRefused(ServerError):
     """The server does not let the command in."""
 
     code = NOT_STARTED
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Ends the command with a sentence where the query or the server refuses what it asks."""
+    try:
+        yield
+    except QueryError as error:
+        fail(str(error))
+    except ServerError as error:
+        fail(str(error), error.code)
 
 
 class Server(NamedTuple):

@@ -13,12 +13,10 @@ from ecomind_query.commands.common import (
     AsJson,
     DataDir,
     ServerUrl,
-    fail,
     load_settings,
     print_json,
     print_table,
 )
-from ecomind_query.commands.running import ServerError
 from ecomind_query.errors import QueryError
 from ecomind_query.models import Range, Totals, Usage
 from ecomind_query.periods import DAY, full_hour, length, moment
@@ -53,14 +51,10 @@ def usage(
 ) -> None:
     """Totals of energy, CO2e and water, with their ranges, by any mix of dimensions."""
     dimensions = [name.strip() for part in group_by or () for name in part.split(",") if name]
-    try:
+    with running.refusals():
         if last is not None:
             start = _start_of(last, start, end)
         answer = _ask(load_settings(data_dir=data_dir, server=server), start, end, dimensions)
-    except QueryError as error:
-        fail(str(error))
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(answer)
     else:

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
     ServerUrl,
-    fail,
+    checked,
     load_settings,
-    plain,
     print_json,
     print_table,
 )
 from ecomind_query.commands.restate import changes, models_changed
-from ecomind_query.commands.running import ServerError
-from ecomind_query.errors import QueryError
 from ecomind_query.models import WhatIf
 from ecomind_query.parameters import WhatIfQuery
 from ecomind_receiver.settings import Settings
@@ -50,16 +46,9 @@ def whatif(
         "to_hour": to_hour, "model": model, "team": team, "provider": provider, "from": start,
         "to": end,
     }  # fmt: skip
-    try:
-        query = WhatIfQuery.model_validate({k: v for k, v in asked.items() if v is not None})
+    with running.refusals():
+        query = checked(WhatIfQuery, {k: v for k, v in asked.items() if v is not None})
         answer = _ask(load_settings(data_dir=data_dir, server=server), query)
-    except ValidationError as error:
-        first = error.errors()[0]
-        fail(f"--{str(first['loc'][0]).replace('_', '-')}: {plain(first['msg'])}.")
-    except QueryError as error:
-        fail(str(error))
-    except ServerError as error:
-        fail(str(error), error.code)
     if as_json:
         print_json(answer)
     else:

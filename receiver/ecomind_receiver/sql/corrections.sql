@@ -31,8 +31,8 @@ SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
     FROM losing WHERE verdict NOT IN ('resent', 'lent'))
 UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
-    SELECT * REPLACE (toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds * 1e6))) AS generation_us,
-                      toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds_high * 1e6))) AS generation_us_high,
+    SELECT * REPLACE ({{ formulas.generation_us() }} AS generation_us,
+                      {{ formulas.generation_us('_high') }} AS generation_us_high,
                       toFloat32({{ formulas.mid('energy_wh') }}) AS energy_wh,
                       toFloat32({{ formulas.mid('co2e_g_location') }}) AS co2e_g,
                       toFloat32({{ formulas.mid('water_ml_onsite') }} + {{ formulas.mid('water_ml_offsite') }}) AS water_ml)

@@ -9,6 +9,10 @@
 {% macro seconds(side='') -%}
 least(seconds_to_first_token + {{ of_side('seconds_per_output_token', side) }} * output_tokens, if(duration_us = 0, inf, duration_us / 1e6))
 {%- endmacro %}
+{# The same as they are kept: whole microseconds, none where the method has no use for them. #}
+{% macro generation_us(side='') -%}
+toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds{{ side }} * 1e6)))
+{%- endmacro %}
 {# Energy of the IT equipment in Wh; every other figure follows from it. #}
 {% macro it_energy_wh(side='', timed=true, calls='1', uncached='uncached_tokens', long='input_tokens_over_32k') -%}
 (wh_per_call * {{ calls }}

@@ -20,8 +20,7 @@ SELECT
     if(verdict != '', verdict, reason) AS final_reason,
     1 AS sign, coef_id,
 {% if timed %}
-    counted * if(wh_per_second + co2e_g_per_second_embodied = 0, 0, toUInt64(round(seconds * 1e6))) AS generation_us,
-    counted * if(wh_per_second + co2e_g_per_second_embodied = 0, 0, toUInt64(round(seconds_high * 1e6))) AS generation_us_high,
+    counted * {{ formulas.generation_us() }} AS generation_us, counted * {{ formulas.generation_us('_high') }} AS generation_us_high,
 {% else %}
     0 AS generation_us, 0 AS generation_us_high,
 {% endif %}

@@ -1,10 +1,4 @@
--- Days that are over for good: their usage as integers, which can be replayed and signed. A generation holds what is new
--- since the one before it, so that nothing is ever changed; the rows of a day are the sum of its generations.
-CREATE TABLE IF NOT EXISTS closed_usage
-(
-    org_id               LowCardinality(String),
-    day                  Date,
-    generation           UInt32,
+{% set row %}
     project_id           LowCardinality(String),
     team                 LowCardinality(String),
     service              LowCardinality(String),
@@ -36,7 +30,15 @@ CREATE TABLE IF NOT EXISTS closed_usage
     generation_us        Int64,
     generation_us_high   Int64,
     duration_ms          Int64
-)
+{% endset %}
+-- Days that are over for good: their usage as integers, which can be replayed and signed. A generation holds what is new
+-- since the one before it, so that nothing is ever changed; the rows of a day are the sum of its generations.
+CREATE TABLE IF NOT EXISTS closed_usage
+(
+    org_id               LowCardinality(String),
+    day                  Date,
+    generation           UInt32,
+{{ row }})
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)
 ORDER BY (org_id, day, hour, provider, request_model, response_model, place, service_tier, usage_quality, coef_id)
@@ -74,38 +76,7 @@ CREATE TABLE IF NOT EXISTS restated_usage
     org_id               LowCardinality(String),
     restatement_id       String CODEC(ZSTD),
     day                  Date,
-    project_id           LowCardinality(String),
-    team                 LowCardinality(String),
-    service              LowCardinality(String),
-    environment          LowCardinality(String),
-    provider             LowCardinality(String),
-    request_model        LowCardinality(String),
-    response_model       LowCardinality(String),
-    place                LowCardinality(String),
-    operation            LowCardinality(String),
-    service_tier         LowCardinality(String),
-    usage_quality        LowCardinality(String),
-    hour                 DateTime('UTC'),
-    coef_id              UInt64,
-    calls                Int64,
-    adjusted_calls_milli Int64,
-    input_tokens         Int64,
-    cache_read_tokens    Int64,
-    cache_write_tokens   Int64,
-    output_tokens        Int64,
-    reasoning_tokens     Int64,
-    uncached_tokens      Int64,
-    input_tokens_over_8k   Int64,
-    input_tokens_over_32k  Int64,
-    input_tokens_over_128k Int64,
-    measured_energy_mj   Int64,
-    images               Int64,
-    audio_ms             Int64,
-    video_ms             Int64,
-    generation_us        Int64,
-    generation_us_high   Int64,
-    duration_ms          Int64
-)
+{{ row }})
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)
 ORDER BY (org_id, restatement_id, day, hour)
