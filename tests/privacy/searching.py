@@ -65,9 +65,21 @@ def in_folder(words: Words, folder: Path) -> set[str]:
     """What lies in the files below a folder, or in their names."""
     return {
         f"{path.relative_to(folder)}: {leak}"
-        for path in sorted(folder.rglob("*"))
+        for path in sorted(_below(folder))
         for leak in words.found(path.name.encode() + b"\n" + _bytes(path))
     }
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Every folder and file; a running server may remove one while they are listed."""
+
+    def refused(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, folders, files in os.walk(folder, onerror=refused):
+        for name in (*folders, *files):
+            yield Path(parent, name)
 
 
 def open_memory(pid: int | str) -> dict[str, bytes]:
