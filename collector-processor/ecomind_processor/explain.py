@@ -29,7 +29,7 @@ from ecomind_processor.footprint import (
     uncached_tokens,
 )
 from ecomind_processor.placement import water
-from ecomind_processor.resolution import MEASURED, UNITS
+from ecomind_processor.resolution import HOURLY, MEASURED, UNITS
 from ecomind_processor.terms import MARKET
 from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND, wh_to_mwh
 
@@ -258,9 +258,12 @@ def _source(name: str, c: Coefficients, factors: FactorSet | None) -> str:
     """Who published the factor of a figure, and what it is the factor of."""
     year = f" {c.grid_year}" if c.grid_year else ""
     placed, _, contract = c.zone_match.partition(MARKET)
+    placed, _, hourly = placed.partition(HOURLY)
     if name == "co2e_g_market" and contract:
         return f"operator {c.provider}; {contract}"
     grid = f"grid {c.zone}{year} ({placed}), tier {c.grid_tier}"
+    if name == "co2e_g_location" and hourly:
+        return f"{grid}; {hourly}"
     operator = f"operator {c.provider}"
     if factors is None or c.zone not in factors.zones or c.provider not in factors.facilities:
         return f"{grid}; {operator}; {c.factor_set}"
@@ -278,7 +281,7 @@ def _source(name: str, c: Coefficients, factors: FactorSet | None) -> str:
         found = _year_of(facility.wue_l_per_kwh, c.water_l_per_kwh_onsite, factors)
         return f"{operator} (by {facility.water_basis}); {found}"
     if name == "water_ml_offsite":
-        return f"{grid}; {cite(factors, water(zone, factors)[1].by)}"
+        return f"grid {c.zone} ({placed}); {cite(factors, water(zone, factors)[1].by)}"
     return operator
 
 

@@ -61,6 +61,10 @@ class Grids:
             if plugin.kind not in KINDS:
                 raise ValueError(f"A grid plug-in is of the kind {plugin.kind!r}: use {KINDS}.")
 
+    def zones(self, kind: Kind) -> frozenset[str]:
+        """The zones that some plug-in of the kind may know something of."""
+        return frozenset().union(*(each.zones for each in self._plugins if each.kind == kind))
+
     def average(self, zone: str, moment: datetime) -> Intensity | None:
         """What a kWh used at `moment` stands for; for accounts. None: take the yearly figure."""
         return self._ask("average", zone, moment)

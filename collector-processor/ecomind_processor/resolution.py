@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from ecomind_processor import compatible, models
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
+from ecomind_processor.hourly import Grids
 from ecomind_processor.placement import Placement, place, water
 from ecomind_processor.terms import (
     BASES,
     DISCLOSED,
+    MARKET,
     NO_TERMS,
     EnergyOverride,
     Terms,
@@ -83,6 +86,35 @@ def resolve(
         spent = _stated(stated, chosen, factors) if stated else by_method(key, placed, factors)
         spent = _with_units(spent, key, factors) if key.units else spent
     return _coefficients(key, spent, placed, factors, terms)
+
+
+HOURLY = "; by the hour: "
+"""In how a zone was found: who says what its intensity was in the call's hour."""
+
+HOURLY_TIER = "A"
+
+
+def in_hour(
+    c: Coefficients, moment: datetime.datetime, grids: Grids, factors: FactorSet
+) -> Coefficients:
+    """The same with the grid's average intensity in the hour of the call: grid tier A.
+
+    Themselves where no plug-in knows the hour, and for EcoLogits' method, whose grids are part of
+    it.
+    """
+    found = None if c.method == compatible.METHOD else grids.average(c.zone, moment)
+    if found is None:
+        return c
+    placed, mark, contract = c.zone_match.partition(MARKET)
+    source = found.source + (", estimated" if found.estimated else "")
+    return replace(
+        c,
+        co2e_g_per_kwh_location=_settled(found.g_per_kwh),
+        grid_tier=HOURLY_TIER,
+        band_grid=factors.grid_bands[HOURLY_TIER],
+        grid_year=found.hour.year,
+        zone_match=f"{placed}{HOURLY}{source}{mark}{contract}",
+    )
 
 
 def method_on(day: datetime.date, factors: FactorSet, terms: Terms) -> str:

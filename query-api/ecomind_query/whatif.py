@@ -9,14 +9,13 @@ carries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.hourly import Grids
-from ecomind_processor.resolution import MEASURED, NOT_LINEAR, CallKey, resolve
+from ecomind_processor.resolution import MEASURED, NOT_LINEAR, CallKey, in_hour, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
@@ -68,8 +67,8 @@ def whatif(
         after = resolve(_changed(row, query, measured), factors, factors.method, terms)
         if query.to_hour is not None:
             hour = row["first_hour"]
-            before = _at(before, hour, grids)
-            after = _at(after, hour.replace(hour=query.to_hour), grids)
+            before = _at(before, hour, grids, factors)
+            after = _at(after, hour.replace(hour=query.to_hour), grids, factors)
         known |= {before.coef_id: before, after.coef_id: after}
         sums = {name: int(row[name]) for name in SUMS}
         model = row["request_model"] or row["response_model"]
@@ -107,16 +106,15 @@ def _changed(row: Mapping[str, Any], query: WhatIfQuery, measured: bool) -> Call
     return key._replace(place=query.to_region) if query.to_region else key
 
 
-def _at(c: Coefficients, hour: datetime, grids: Grids) -> Coefficients:
+def _at(c: Coefficients, hour: datetime, grids: Grids, factors: FactorSet) -> Coefficients:
     """With the grid's average intensity in the hour. Raises BadParameter if it is not known."""
-    found = grids.average(c.zone, hour)
-    if found is None:
+    if grids.average(c.zone, hour) is None:
         raise BadParameter(
             "to_hour",
             f"no intensity is known for the grid {c.zone} in the hour {hour:%Y-%m-%d %H}:00 UTC;"
             " name a source that has it (ECOMIND_GRID_HOURLY).",
         )
-    return replace(c, co2e_g_per_kwh_location=found.g_per_kwh, grid_tier="A")
+    return in_hour(c, hour, grids, factors)
 
 
 def _caveats(query: WhatIfQuery) -> list[str]:

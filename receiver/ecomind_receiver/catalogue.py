@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import COEFFICIENT_NAMES, SPANNED, Coefficients
-from ecomind_processor.resolution import CallKey, resolve
+from ecomind_processor.hourly import Grids
+from ecomind_processor.resolution import CallKey, in_hour, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.store import Store, render
 
+NO_GRIDS = Grids()
 COEFFICIENT_NUMBERS = COEFFICIENT_NAMES[COEFFICIENT_NAMES.index("wh_per_call") :]
 NULLABLE_NUMBERS = ("co2e_g_per_kwh_market", *(f"{name}_high" for name in SPANNED))
 
@@ -27,9 +30,12 @@ class Catalogue:
         factors: FactorSet,
         max_entries: int,
         terms: Callable[[], Mapping[str, Terms]] = dict,
+        grids: Grids = NO_GRIDS,
     ) -> None:
         """`terms` gives those of each organisation that has any, as they are now."""
         self.terms = terms
+        self.grids = grids
+        self.by_hour = bool(grids.zones("average"))
         self._store = store
         self._factors = factors
         self._max_entries = max_entries
@@ -48,20 +54,30 @@ class Catalogue:
         return found
 
     def resolve_keys(
-        self, staging: str, known: dict[int, Coefficients], terms: Mapping[str, Terms]
+        self,
+        staging: str,
+        known: dict[int, Coefficients],
+        terms: Mapping[str, Terms],
+        by_hour: bool,
     ) -> set[int]:
         """Add to `known` each distinct key of a staging table, or part of one, that it lacks.
 
-        `terms` are those that the keys were made with. The ids of those that were used.
+        `terms` and `by_hour` are those that the keys were made with. The ids of terms that were
+        used.
         """
         by_id = {each.id: each for each in terms.values()} | {NO_TERMS.id: NO_TERMS}
         used: set[int] = set()
         sql = render("distinct_keys.sql", staging=staging, terms=ids(terms))
         for found in self._store.query(sql):
             number, terms_id = found.pop("resolve_key"), found.pop("terms_id")
+            started_s = found.pop("started_s")
             used.add(terms_id)
             if number not in known:
-                known[number] = self.coefficients(CallKey(**found), by_id[terms_id])
+                resolved = self.coefficients(CallKey(**found), by_id[terms_id])
+                if by_hour:
+                    began = datetime.fromtimestamp(started_s, UTC)
+                    resolved = in_hour(resolved, began, self.grids, self._factors)
+                known[number] = resolved
         return used
 
     def fill(self, keys: str, known: dict[int, Coefficients]) -> None:

@@ -44,13 +44,14 @@ def mark_losers(store: Store, tables: Mapping[str, str], settled: str = "") -> N
             store.command(render(rule.template, **values))
 
 
-def lend(store: Store, tables: Mapping[str, str], terms: Mapping[str, int]) -> bool:
+def lend(store: Store, tables: Mapping[str, str], terms: Mapping[str, int], by_hour: bool) -> bool:
     """Give calls what only the span above them knows; whether any lacked it.
 
     If so, the table `changed` holds all rows of staging as they now are, with new keys; `terms` is
-    what distinguishes those of organisations with terms of their own.
+    what distinguishes those of organisations with terms of their own, and `by_hour` tells hours of
+    a day apart.
     """
     lendable = bool(store.query(render("lendable.sql", **tables))[0]["n"])
     if lendable:
-        store.command(render("lent.sql", terms=terms, **tables))
+        store.command(render("lent.sql", terms=terms, by_hour=by_hour, **tables))
     return lendable

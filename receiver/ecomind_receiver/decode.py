@@ -231,11 +231,12 @@ def decode_sql(
     *,
     retention_days: int,
     terms: Mapping[str, int] = MappingProxyType({}),
+    by_hour: bool = False,
 ) -> str:
     """The statement that fills `staging` with one kind of record of the segment at `path`.
 
     Each kind takes a statement of its own; their row numbers differ. `terms` tells the keys of
-    organisations with terms of their own from all others.
+    organisations with terms of their own from all others, `by_hour` those of the hours of a day.
     """
     signal, encoding = _read_as(kind)
     names, masks = encoding.names, _fact_masks()
@@ -269,6 +270,7 @@ def decode_sql(
         "retention_ns": retention_days * 86_400 * 1_000_000_000,
         "staging": staging,
         "terms": terms,
+        "by_hour": by_hour,
         "first_row": (kind.bit_length() - 1) * 2**40,
         "requests": _requests(path, signal, encoding),
         "scopes": f"one.{names['scope_spans' if signal == 'span' else 'scope_logs']}",

@@ -1,8 +1,8 @@
 """From one sealed segment to rows: a fixed sequence of engine statements, exactly once.
 
-Python touches names, never spans: it resolves each distinct (provider, model, place, tier, day)
-once and leaves the arithmetic to the engine. The token of every insert is the segment's id, which
-is random and never used for other content, so that a replay stores nothing twice.
+Python touches names, never spans: it resolves each distinct (provider, model, place, tier, day or
+hour) once and leaves the arithmetic to the engine. The token of every insert is the segment's id,
+which is random and never used for other content, so that a replay stores nothing twice.
 
 A segment that the engine can't decode is searched for the records at fault. A record is poison if
 it alone fails while an empty one passes; it goes to quarantine, encrypted, and the rest is loaded.
@@ -95,6 +95,7 @@ class Pipeline:
         decided = plan.read(path)
         if decided.terms is None:
             decided.terms = dict(self._catalogue.terms())
+            decided.by_hour = self._catalogue.by_hour
         job = Job(path, contents.segment_id, contents, decided)
         for number, raw in enumerate(contents.damaged):
             reason = "the chunk fails its integrity check: the disk altered it after it was synced"
@@ -130,8 +131,15 @@ class Pipeline:
         self._empty_tables()
         staging, days = self._tables["staging"], self._settings.retention_days
         for kind in job.contents.kinds:
-            path, terms = self._memory.path, job.terms
-            self._store.command(decode_sql(path, staging, kind, retention_days=days, terms=terms))
+            sql = decode_sql(
+                self._memory.path,
+                staging,
+                kind,
+                retention_days=days,
+                terms=job.terms,
+                by_hour=job.plan.by_hour,
+            )
+            self._store.command(sql)
 
     def _find_poison(self, job: Job, reason: str) -> None:
         """Which records can't be decoded even alone; they are in quarantine before this returns."""
@@ -184,7 +192,7 @@ class Pipeline:
 
     def _lend(self, job: Job) -> None:
         """Give calls what only the span above them knows."""
-        if lend(self._store, self._tables, job.terms):
+        if lend(self._store, self._tables, job.terms, job.plan.by_hour):
             self._exchange()
 
     def _exchange(self) -> None:
@@ -206,14 +214,22 @@ class Pipeline:
         names = ["org_id", "day", "dimension", "value"]
         self._store.insert(self._tables["caps"], names, rows)
         self._store.command(
-            render("cap.sql", columns=COLUMNS, other=OTHER, terms=job.terms, **self._tables)
+            render(
+                "cap.sql",
+                columns=COLUMNS,
+                other=OTHER,
+                terms=job.terms,
+                by_hour=job.plan.by_hour,
+                **self._tables,
+            )
         )
         self._exchange()
 
     def _resolve(self, job: Job) -> None:
         """Coefficients of each distinct key, made durable before they are used."""
         known, terms = job.plan.coefficients, job.plan.terms or {}
-        used = self._catalogue.resolve_keys(self._tables["staging"], known, terms)
+        staging, by_hour = self._tables["staging"], job.plan.by_hour
+        used = self._catalogue.resolve_keys(staging, known, terms, by_hour)
         job.plan.terms = {org_id: each for org_id, each in terms.items() if each.id in used}
         plan.write(job.path, job.plan)
         self._catalogue.fill(self._tables["keys"], known)

@@ -21,13 +21,15 @@ from ecomind_receiver.durable import sync_directory
 class Plan:
     """The records kept out, the names to cap, terms, and the coefficients of each distinct key.
 
-    Of terms, those of the organisations that have any and calls in the segment.
+    Of terms, those of the organisations that have any and calls in the segment. `by_hour`: whether
+    the keys of calls tell the hours of a day apart.
     """
 
     poison: list[int] = field(default_factory=list)
     caps: list[Cap] | None = None  # not decided yet
     coefficients: dict[int, Coefficients] = field(default_factory=dict)
     terms: dict[str, Terms] | None = None  # not decided yet
+    by_hour: bool = False
 
 
 def path_beside(segment_path: Path) -> Path:
@@ -43,7 +45,8 @@ def read(segment_path: Path) -> Plan:
         return Plan()
     found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
     terms = {org_id: parse(each) for org_id, each in raw.get("terms", {}).items()}
-    return Plan(raw["poison"], [Cap(*cap) for cap in raw["caps"]], found, terms)
+    caps = [Cap(*cap) for cap in raw["caps"]]
+    return Plan(raw["poison"], caps, found, terms, raw.get("by_hour", False))
 
 
 def write(segment_path: Path, plan: Plan) -> None:
@@ -57,6 +60,7 @@ def write(segment_path: Path, plan: Plan) -> None:
                 "caps": plan.caps or [],
                 "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
                 "terms": {org_id: each.document() for org_id, each in (plan.terms or {}).items()},
+                "by_hour": plan.by_hour,
             },
             file,
         )

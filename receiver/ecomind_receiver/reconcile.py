@@ -196,8 +196,8 @@ class Reconciler:
 
     def _lend(self) -> None:
         """Mark calls that lack what a span stored apart from them knows, to be replaced."""
-        terms = self._catalogue.terms()
-        if lend(self._store, TABLES, ids(terms)):
+        terms, by_hour = self._catalogue.terms(), self._catalogue.by_hour
+        if lend(self._store, TABLES, ids(terms), by_hour):
             self._store.command(render("lent_apart.sql", **TABLES))
             known: dict[int, Coefficients] = {}
             self._catalogue.resolve_keys(
@@ -205,6 +205,7 @@ class Reconciler:
                 f" (SELECT row FROM {TABLES['losers']} WHERE verdict = 'lent'))",
                 known,
                 terms,
+                by_hour,
             )
             self._catalogue.fill(TABLES["keys"], known)
 

@@ -10,14 +10,14 @@ names. Nothing is changed: the result is rows of their own.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.ledger import line, root
-from ecomind_processor.resolution import NOT_LINEAR, CallKey, method_on, resolve
+from ecomind_processor.resolution import NOT_LINEAR, CallKey, in_hour, method_on, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import DAY, KEYS, SUMS
@@ -167,7 +167,11 @@ class Restater:
         return CALLS
 
     def _map(self, request: Request, basis: str, mapping: str, terms: Terms) -> None:
-        """A table of new coefficients by key, those durable before they are used."""
+        """A table of new coefficients by key, those durable before they are used.
+
+        Keys in zones that are known by the hour are told apart by it, and no others: there are
+        8,760 hours in a year.
+        """
         found: dict[int, Coefficients] = {}
         for row in self._ask("restate_keys.sql", request, basis, terms):
             key = CallKey(
@@ -176,14 +180,28 @@ class Restater:
                 row["usage_quality"], bool(row["has_units"]),
             )  # fmt: skip
             found[row["new_key"]] = resolve(key, request.factors, request.method, terms)
-        self._catalogue.store({c.coef_id: c for c in found.values()})
+        known_by_hour = self._catalogue.grids.zones("average")
+        hourly = {key for key, c in found.items() if c.zone in known_by_hour}
         self._store.command(
             f"CREATE TABLE {mapping} (new_key UInt64, coef_id UInt64, timed UInt8, first Float64,"
-            " each Float64, each_high Float64) ENGINE = Memory"
+            " each Float64, each_high Float64, by_hour UInt8) ENGINE = Memory"
         )
-        rows = [_mapped(key, c) for key, c in found.items()]
+        self._fill(mapping, found, hourly)
+        if hourly:
+            hours = self._ask("restate_hours.sql", request, basis, terms, mapping=mapping)
+            grids, factors = self._catalogue.grids, request.factors
+            self._fill(mapping, {
+                row["hour_key"]: in_hour(found[row["new_key"]], _utc(row["hour"]), grids, factors)
+                for row in hours
+            })  # fmt: skip
+
+    def _fill(
+        self, mapping: str, found: dict[int, Coefficients], hourly: Collection[int] = ()
+    ) -> None:
+        self._catalogue.store({c.coef_id: c for c in found.values()})
+        rows = [_mapped(key, c, key in hourly) for key, c in found.items()]
         if rows:
-            columns = ["new_key", "coef_id", "timed", "first", "each", "each_high"]
+            columns = ["new_key", "coef_id", "timed", "first", "each", "each_high", "by_hour"]
             self._store.insert(mapping, columns, rows)
 
     def _ask(
@@ -215,7 +233,7 @@ def _bound(request: Request, terms: Terms = NO_TERMS) -> dict[str, object]:
     }
 
 
-def _mapped(key: int, c: Coefficients) -> list[object]:
+def _mapped(key: int, c: Coefficients, by_hour: bool) -> list[object]:
     return [
         key,
         c.coef_id,
@@ -223,7 +241,12 @@ def _mapped(key: int, c: Coefficients) -> list[object]:
         c.seconds_to_first_token,
         c.seconds_per_output_token,
         c.largest.seconds_per_output_token,
+        int(by_hour),
     ]
+
+
+def _utc(hour: datetime) -> datetime:
+    return hour.replace(tzinfo=UTC)
 
 
 def _moved(row: dict[str, Any]) -> Moved:

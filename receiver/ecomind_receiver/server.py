@@ -131,20 +131,21 @@ class Receiver:
         self.spool = Spool(settings, secrets.spool, shared=several)
         self.agreements = await asyncio.to_thread(Agreements, settings)
         on_close(asyncio.to_thread, self.agreements.stop)
+        self.grids = await asyncio.to_thread(grids_from, settings, self.factors.zones)
+        self.grids.start()
+        on_close(asyncio.to_thread, self.grids.stop)
         catalogue = Catalogue(
             self.store,
             self.factors,
             settings.resolver_cache_entries,
             lambda: self.agreements.current,
+            self.grids,
         )
         self._loader = Loader(settings, self.store, self.spool, secrets.spool, catalogue)
         on_close(asyncio.to_thread, self._loader.stop)
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
         self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
         on_close(asyncio.to_thread, self.reconciler.stop)
-        self.grids = await asyncio.to_thread(grids_from, settings, self.factors.zones)
-        self.grids.start()
-        on_close(asyncio.to_thread, self.grids.stop)
         self.restater = Restater(self.store, catalogue)
         self.closer = Closer(self.store)
         on_close(asyncio.to_thread, self.closer.stop)

@@ -76,7 +76,9 @@ def test_in_another_place(reader: Reader, reach: Reach) -> None:
 def test_in_another_hour(reader: Reader, reach: Reach) -> None:
     # in the ninth hour 90 g/kWh, in the third 30: a third of the CO2e, the same energy
     found = ask(reader, reach, Grids([Hours()]), to_hour=3)
-    assert found.difference.co2e_g_location.original.mid == pytest.approx(0.8129293 * 0.090)
+    original = found.difference.co2e_g_location.original
+    assert original.mid == pytest.approx(0.8129293 * 0.090)
+    assert original.high == pytest.approx(original.mid * 3 * 1.1)  # tier D; the grid by the hour
     assert found.difference.co2e_g_location.percent == pytest.approx(-200 / 3)
     assert found.difference.energy_wh.percent == 0
 

@@ -11,6 +11,7 @@ import typer
 from ecomind_processor.factor_rows import Zone
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.hourly import KINDS, Intensity, utc_hour
+from ecomind_query.commands import source
 from ecomind_query.commands.common import (
     NOT_STARTED,
     AsJson,
@@ -52,20 +53,15 @@ def show(
 
     Nothing is fetched: a server does that while it runs, and keeps it in the data directory.
     """
-    from ecomind_receiver.grids.errors import GridError
-    from ecomind_receiver.grids.factory import grids_from
-
     settings = load_settings(data_dir=data_dir)
     if not settings.grid_hourly:
         fail("ECOMIND_GRID_HOURLY names no plug-in. Set it to one first.", NOT_STARTED)
     zone = zone_of(zone_name)
     try:
         asked = period(start, end, default_length=DAY, now=datetime.now(UTC))
-        grids = grids_from(settings, FactorSet.load().zones)
     except QueryError as error:
         fail(str(error))
-    except GridError as error:
-        fail(str(error), NOT_STARTED)
+    grids = source.grids(settings)
     ask = grids.average, grids.marginal
     hours = [_Hour(start, *(kind(zone.id, start) for kind in ask)) for start in _in(asked)]
     if as_json:

@@ -135,7 +135,11 @@ def _restate(settings: Settings, order: RestatementOrder) -> Restatement:
     with source.store(settings) as store:
         reach, terms = source.reach(settings), source.terms(settings)
         catalogue = Catalogue(
-            store, FactorSet.load(), settings.resolver_cache_entries, lambda: terms
+            store,
+            FactorSet.load(),
+            settings.resolver_cache_entries,
+            lambda: terms,
+            source.grids(settings),
         )
         reader = Reader(store, retention_days=settings.retention_days)
         return reader.restate(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ecomind_processor.terms import Terms
     from ecomind_query.reader import Reader
     from ecomind_receiver.authentication import Grant
+    from ecomind_receiver.grids.factory import ConfiguredGrids
     from ecomind_receiver.store import Store
 
 
@@ -63,6 +64,18 @@ def terms(settings: Settings) -> Mapping[str, Terms]:
         fail(str(error), NOT_STARTED)
     agreements.stop()
     return agreements.current
+
+
+def grids(settings: Settings) -> ConfiguredGrids:
+    """The hourly grids with what they know already; ends with a sentence if one can't be read."""
+    from ecomind_processor.factors import FactorSet
+    from ecomind_receiver.grids.errors import GridError
+    from ecomind_receiver.grids.factory import grids_from
+
+    try:
+        return grids_from(settings, FactorSet.load().zones)
+    except GridError as error:
+        fail(str(error), NOT_STARTED)
 
 
 def reach(settings: Settings) -> Reach:

@@ -61,15 +61,12 @@ def _ask(settings: Settings, query: WhatIfQuery) -> WhatIf:
         params = query.model_dump(mode="json", by_alias=True, exclude_none=True)
         answer = client.get("/v1/whatif", {k: v for k, v in params.items() if v != ""})
         return WhatIf(from_=answer.pop("from"), **answer)
-    from ecomind_processor.factors import FactorSet
     from ecomind_processor.terms import NO_TERMS
-    from ecomind_receiver.grids.factory import grids_from
 
     with source.reader(settings) as reader:
-        grids = grids_from(settings, FactorSet.load().zones)
         reach = source.reach(settings)
         terms = source.terms(settings).get(reach.org_id, NO_TERMS)
-        return reader.whatif(reach, query, grids, terms)
+        return reader.whatif(reach, query, source.grids(settings), terms)
 
 
 def _show(answer: WhatIf) -> None:

@@ -5,7 +5,7 @@ SELECT * EXCEPT (day{% for column in columns %}, {{ column }}_kept{% endfor %}) 
 {% for column in columns %}
     {{ column }}_kept AS {{ column }},
 {% endfor %}
-    {{ made.resolve_key(terms, 'request_model_kept', 'response_model_kept', 'place_kept', 'toUInt64(toUInt16(day))', 'measured') }} AS resolve_key)
+    {{ made.resolve_key(terms, made.time_of(by_hour), 'request_model_kept', 'response_model_kept', 'place_kept') }} AS resolve_key)
 FROM
 (
     SELECT *, toDate(start_time, 'UTC') AS day,

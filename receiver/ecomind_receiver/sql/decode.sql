@@ -292,7 +292,7 @@ SELECT
     reason,
     toDateTime(intDiv(received_ns, 1000000000), 'UTC') AS received_at,
     trace_id, span_id,
-    {{ made.resolve_key(terms, day='intDiv(start_ns, 86400000000000)', measured='measured_mj IS NOT NULL', units='NOT no_units') }} AS resolve_key,
+    {{ made.resolve_key(terms, made.time_of(by_hour, 'start_ns', 1000000000), measured='measured_mj IS NOT NULL', units='NOT no_units') }} AS resolve_key,
     cityHash64(cityHash64(org_id), trace_hash, span_number) AS span_key,
     if(response_hash = 0, 0, cityHash64(cityHash64(org_id), response_hash)) AS twin_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key,

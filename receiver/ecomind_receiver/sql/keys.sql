@@ -4,11 +4,15 @@
 {% if terms %}transform(org_id, [{% for org in terms %}'{{ org }}'{{ ', ' if not loop.last }}{% endfor %}], CAST([{{ terms.values() | join(', ') }}], 'Array(UInt64)'), toUInt64(0))
 {%- else %}toUInt64(0){% endif %}
 {%- endmacro %}
-{# What decides a call's coefficients: catalogue.py resolves each value once. Without terms the key is what it is for everybody. #}
-{% macro resolve_key(terms, request_model='request_model', response_model='response_model', place='place', day="toUInt64(toUInt16(toDate(start_time, 'UTC')))", measured='measured', units='units') -%}
+{# What decides a call's coefficients: catalogue.py resolves each value once. Without terms the key is what it is for everybody.
+   Its time is the day's number, or the hour's where grids are known by the hour. #}
+{% macro time_of(by_hour, start="toUnixTimestamp(start_time)", unit=1) -%}
+toUInt64(intDiv({{ start }}, {{ (3600 if by_hour else 86400) * unit }}))
+{%- endmacro %}
+{% macro resolve_key(terms, time, request_model='request_model', response_model='response_model', place='place', measured='measured', units='units') -%}
 {% if terms %}bitXor({{ terms_id(terms) }}, {% endif %}
 cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
-           cityHash64(service_tier), cityHash64(usage_quality), {{ day }}, {{ measured }} + 2 * ({{ units }})){{ ')' if terms }}
+           cityHash64(service_tier), cityHash64(usage_quality), {{ time }}, {{ measured }} + 2 * ({{ units }})){{ ')' if terms }}
 {%- endmacro %}
 {# Calls × 1000 that a sampled span stands for: OpenTelemetry's consistent sampling, tracestate `ot=th:…`, threshold of 56
    bits. One in a million is the least that is believed; anything else stands for itself. #}

@@ -3,7 +3,7 @@
 {% import 'keys.sql' as made %}
 INSERT INTO {{ changed }}
 SELECT * REPLACE (
-    {{ made.resolve_key(terms) }} AS resolve_key,
+    {{ made.resolve_key(terms, made.time_of(by_hour)) }} AS resolve_key,
     cityHash64(cityHash64(org_id), cityHash64(team), cityHash64(service), resolve_key) AS name_key)
 FROM
 (

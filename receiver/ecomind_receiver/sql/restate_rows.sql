@@ -15,7 +15,7 @@ SELECT s.coef_id AS old_coef_id, n.coef_id AS new_coef_id, provider, if(request_
            s.calls * if(n.timed, toInt64(round(least(n.first + n.each_high * call_output, call_seconds) * 1e6)), 0)
            {%- else -%} s.{{ column }} {%- endif %}{{ ')' if added }} AS {{ column }}{{ ',' if not loop.last }}
 {% endfor %}
-FROM (SELECT *, {{ made.new_key() }} AS new_key FROM ({{ made.source(basis, keys, sums) }})) AS s
+FROM (SELECT *, {{ made.hour_key(mapping) }} AS new_key FROM ({{ made.source(basis, keys, sums) }})) AS s
 LEFT ANY JOIN {{ mapping }} AS n USING (new_key)
 {% if added %}
 GROUP BY {{ 'day, ' ~ keys | join(', ') if into else 'old_coef_id, new_coef_id, provider, model' }}

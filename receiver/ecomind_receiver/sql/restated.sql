@@ -29,5 +29,9 @@ FROM (
 cityHash64(provider, request_model, response_model, place, service_tier, usage_quality,
            arrayCount(start -> start <= day, {epochs:Array(Date)}), coef_id IN (SELECT coef_id FROM coefficients WHERE method = 'measured'), {{ has_units() }})
 {%- endmacro %}
+{# Likewise, told apart by the hour where the grid is known by it. #}
+{% macro hour_key(mapping) -%}
+if(({{ new_key() }} AS key_of_day) IN (SELECT new_key FROM {{ mapping }} WHERE by_hour), cityHash64(key_of_day, hour), key_of_day)
+{%- endmacro %}
 {# Calls with units have coefficients of their own, so that a row has them for all of its calls or for none. #}
 {% macro has_units() -%} images != 0 OR audio_ms != 0 OR video_ms != 0 {%- endmacro %}
