@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -95,7 +95,8 @@ class Coefficients:
     @cached_property
     def coef_id(self) -> int:
         """Content address: the first 64 bits of SHA-256 over every field by name."""
-        values = {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
+        stated = ((name, getattr(self, name)) for name in COEFFICIENT_NAMES)
+        values = {k: v for k, v in stated if k not in _LATER or v != _LATER[k]}
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8], "big")
 
