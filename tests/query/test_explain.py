@@ -57,11 +57,12 @@ def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["gpt-4o", "--zone", "USA", "--region", "eu-west-1"], "give region or zone"),
+        (["gpt-4o", "--zone", "USA", "--region", "eu-west-1"], "--zone: names the place a second"),
+        (["x" * 129], "MODEL: String should have at most 128 characters."),
         (["gpt-4o", "--output-tokens", "-1"], "--output-tokens: it must be greater"),
         (["gpt-4o", "--method", "guess"], "is not one of ecomind@v1"),
-        (["gpt-4o", "--factor-set", "none"], "There is no factor set 'none'"),
-        (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "includes reasoning"),
+        (["gpt-4o", "--factor-set", "none"], "--factor-set: There is no factor set 'none'"),
+        (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "--output-tokens: incl"),
         (["gpt-4o", "--input-tokens", "5", "--cache-read-tokens", "6"], "includes cache_read"),
         (["gpt-4o", "--day", "yesterday"], "--day: "),
     ],

@@ -125,6 +125,13 @@ def test_restating_from_the_terminal(settings: Settings) -> None:
     assert "-0.16 %" in tried.stdout and "tried; nothing is kept" in tried.stdout
     silent = run(cli.app, [*asked, *options], env=environment)
     assert silent.exit_code == 1 and "needs a reason" in silent.stderr
+    for given, says in (
+        (["--set", "none"], "Error: --set: There is no factor set 'none' here."),
+        (["--as", "x" * 129], "Error: --as: String should have at most 128 characters."),
+        (["--method", "guess"], "Error: --method: 'guess' is not one of ecomind@v1"),
+    ):
+        refused = run(cli.app, [*asked, "--dry-run", *given, *options], env=environment)
+        assert refused.exit_code == 1 and refused.stderr.startswith(says)
     kept = run(cli.app, [*asked, "--reason", "a test", *options], env=environment)
     assert kept.exit_code == 0 and "kept as rs_" in kept.stdout
     listed = run(cli.app, ["factors", "restatements", *options], env=environment)

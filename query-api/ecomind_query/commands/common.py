@@ -54,14 +54,29 @@ def load_settings(**given: object) -> Settings:
         fail(f"The setting ECOMIND_{name} is not usable: {plain(first['msg'])}.", NOT_STARTED)
 
 
-def checked(model: type[M], given: Mapping[str, object]) -> M:
-    """The options as a query; ends with a sentence that names the first one that isn't usable."""
+def checked(model: type[M], given: Mapping[str, object], /, **typed: str) -> M:
+    """The options as a query; ends with a sentence that names the first one that isn't usable.
+
+    `typed` has what is typed for a field where that is not its name: `factor_set="--set"`.
+    """
     try:
         return model.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        option = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        fail(f"{f'--{option}: ' if option else ''}{plain(first['msg'])}.")
+        field, says = "_".join(str(part) for part in first["loc"]), plain(first["msg"])
+        fail(f"{option(field, **typed)}: {says}." if field else f"{says}.")
+
+
+def option(field: str, /, **typed: str) -> str:
+    """What is typed for a field of a query."""
+    return typed.get(field, f"--{field.replace('_', '-')}")
+
+
+def worded(sentence: str, /, **typed: str) -> str:
+    """A refusal that names a field of the query, with what is typed for it instead."""
+    field, colon, says = sentence.partition(": ")
+    named = bool(colon) and field.isidentifier() and field.islower()
+    return f"{option(field, **typed)}: {says}" if named else sentence
 
 
 def plain(message: str) -> str:

@@ -13,17 +13,15 @@ from rich.text import Text
 
 from ecomind_processor.derivation import number
 from ecomind_processor.terms import NO_TERMS, Terms
-from ecomind_query.commands import control
+from ecomind_query.commands import control, running
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
     checked,
-    fail,
     load_settings,
     print_json,
     print_table,
 )
-from ecomind_query.errors import QueryError
 from ecomind_query.explaining import explained
 from ecomind_query.models import Derivation, Explained
 from ecomind_query.parameters import ExplainQuery
@@ -72,10 +70,9 @@ def explain(
     for name in ("org", "data_dir", "as_json"):
         given.pop(name, None)
     terms = _terms(org, data_dir) if org else NO_TERMS
-    try:
-        answer = explained(checked(ExplainQuery, given), datetime.now(UTC).date(), terms)
-    except QueryError as error:
-        fail(str(error))
+    with running.refusals(model="MODEL"):
+        query = checked(ExplainQuery, given, model="MODEL")
+        answer = explained(query, datetime.now(UTC).date(), terms)
     if as_json:
         print_json(answer)
     else:

@@ -29,6 +29,8 @@ _FIGURES = (
     ("water on site", "water_ml_onsite", format.water),
     ("water at power plants", "water_ml_offsite", format.water),
 )
+_TYPED = {"factor_set": "--set", "requested_by": "--as"}
+"""Fields of a restatement that are typed under another name."""
 
 
 def restate(
@@ -50,8 +52,8 @@ def restate(
         "from": start, "to": end, "factor_set": factor_set, "method": method, "reason": reason,
         "requested_by": requested_by, "dry_run": dry_run,
     }  # fmt: skip
-    with running.refusals():
-        order = checked(RestatementOrder, asked)
+    with running.refusals(**_TYPED):
+        order = checked(RestatementOrder, asked, **_TYPED)
         answer = _restate(load_settings(data_dir=data_dir, server=server), order)
     if as_json:
         print_json(answer)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from ecomind_query.commands.access import Access, AccessError
-from ecomind_query.commands.common import FAILED, NOT_STARTED, fail
+from ecomind_query.commands.common import FAILED, NOT_STARTED, fail, worded
 from ecomind_query.errors import QueryError
 from ecomind_receiver.settings import Settings, is_loopback
 
@@ -41,14 +41,17 @@ class KeyRefused(ServerError):
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Ends the command with a sentence where the query or the server refuses what it asks."""
+def refusals(**typed: str) -> Iterator[None]:
+    """Ends the command with a sentence where the query or the server refuses what it asks.
+
+    `typed` has what is typed for a field where that is not its name, as for `checked`.
+    """
     try:
         yield
     except QueryError as error:
-        fail(str(error))
+        fail(worded(str(error), **typed))
     except ServerError as error:
-        fail(str(error), error.code)
+        fail(worded(str(error), **typed), error.code)
 
 
 class Server(NamedTuple):
