@@ -126,7 +126,7 @@ class ExplainQuery(Model):
     latency_s: Seconds = Field(0, description="Duration; bounds the method of EcoLogits.")
     service_tier: Text = Field("", description="Such as `batch`.")
     method: Text = Field("", description="Method; the organisation's or the set's own if left out.")
-    factor_set: Text = Field("", description="Factor set; the newest if left out.")
+    factor_set: Text = Field("", description="Factor set; the one in use if left out.")
     day: date | None = Field(None, description="UTC day of the call; today if left out.")
 
 

@@ -87,7 +87,7 @@ class RestatementOrder(Model):
 
     from_: date = Field(alias="from", examples=["2025-11-01"])
     to: date = Field(description="Exclusive; at most the first day that is not closed.")
-    factor_set: str = Field("", max_length=80, description="The newest if left out.")
+    factor_set: str = Field("", max_length=80, description="The one in use if left out.")
     method: str = Field(
         "", max_length=80, description="The organisation's or the set's own if left out."
     )

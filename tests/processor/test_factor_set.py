@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer import Typer
@@ -21,6 +22,7 @@ from ecomind_processor.factors import (
     parse,
 )
 from ecomind_processor.footprint import Coefficients
+from ecomind_query import cli
 from ecomind_query.factors.compile import SOURCE_DIR, compile_command, compile_factors
 from ecomind_query.factors.sources import FactorSourceError
 
@@ -221,6 +223,30 @@ def test_a_set_of_ones_own_is_chosen(own_set: Path) -> None:
     assert FactorSet.load().id == "acme-2026.1.0"
     assert available() == ("acme-2026.1.0", "ecomind-2026.1", "ecomind-2026.2.0")
     assert FactorSet.load("ecomind-2026.1").id == "ecomind-2026.1"
+
+
+def test_the_commands_take_the_chosen_set(own_set: Path) -> None:
+    chosen = {"ECOMIND_FACTOR_SET": "acme-2026.1.0", "ECOMIND_FACTOR_DIR": str(own_set)}
+
+    def answer(*words: str) -> Any:
+        done = CliRunner().invoke(cli.app, [*words, "--json"], env=chosen)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert answer("explain", "gpt-4o", "--output-tokens", "5")["factor_set"] == "acme-2026.1.0"
+    listed = answer("factors", "list")
+    assert [one["id"] for one in listed if one["default"]] == ["acme-2026.1.0"]
+    assert answer("factors", "show", "--part", "benchmarks")["id"] == "acme-2026.1.0"
+    assert answer("factors", "diff", DEFAULT_SET) == []  # it is a copy of that under another name
+    assert answer("factors", "diff", "ecomind-2026.1")
+
+
+def test_the_commands_refuse_a_set_that_is_not_there() -> None:
+    chosen = {"ECOMIND_FACTOR_SET": "none-2026.1"}
+    for words in (("explain", "gpt-4o"), ("factors", "list"), ("factors", "show")):
+        done = CliRunner().invoke(cli.app, [*words], env=chosen)
+        assert done.exit_code == 2
+        assert "ECOMIND_FACTOR_SET" in done.stderr and "no factor set" in done.stderr
 
 
 def test_a_set_under_another_name_is_refused(own_set: Path) -> None:

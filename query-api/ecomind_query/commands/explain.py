@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ from ecomind_query.commands.common import (
 from ecomind_query.explaining import explained
 from ecomind_query.models import Derivation, Explained
 from ecomind_query.parameters import ExplainQuery
+from ecomind_receiver.settings import Settings
 
 FIGURES = (
     ("energy", "energy_wh", "Wh"),
@@ -57,7 +57,7 @@ def explain(
     latency_s: Annotated[float | None, _help("Duration; bounds EcoLogits' method.")] = None,
     service_tier: Annotated[str | None, _help("Such as batch.")] = None,
     method: Annotated[str | None, _help("Such as ecologits@0.11.3; the set's own.")] = None,
-    factor_set: Annotated[str | None, _help("The newest if left out.")] = None,
+    factor_set: Annotated[str | None, _help("The one in use if left out.")] = None,
     day: Annotated[str | None, _help("UTC day of the call, as 2026-11-28; today.")] = None,
     org: Annotated[
         str | None, _help("Apply what this organisation has approved, from the control store.")
@@ -69,7 +69,8 @@ def explain(
     given = {name: value for name, value in locals().items() if value is not None}
     for name in ("org", "data_dir", "as_json"):
         given.pop(name, None)
-    terms = _terms(org, data_dir) if org else NO_TERMS
+    settings = load_settings(data_dir=data_dir)
+    terms = _terms(org, settings) if org else NO_TERMS
     with running.refusals(model="MODEL"):
         query = checked(ExplainQuery, given, model="MODEL")
         answer = explained(query, datetime.now(UTC).date(), terms)
@@ -79,10 +80,10 @@ def explain(
         show(answer)
 
 
-def _terms(org: str, data_dir: Path | None) -> Terms:
+def _terms(org: str, settings: Settings) -> Terms:
     from ecomind_receiver.control.overrides import OrgOverrides
 
-    with control.reading(load_settings(data_dir=data_dir)) as tx:
+    with control.reading(settings) as tx:
         return OrgOverrides(tx, org).terms()
 
 

@@ -37,7 +37,7 @@ def restate(
     start: Annotated[str, typer.Option("--from", help="First UTC day, as 2025-11-01.")],
     end: Annotated[str, typer.Option("--to", help="UTC day after the last one.")],
     factor_set: Annotated[
-        str, typer.Option("--set", help="Factor set; the newest if left out.")
+        str, typer.Option("--set", help="Factor set; the one in use if left out.")
     ] = "",
     method: Annotated[str, typer.Option(help="Method; the set's own if left out.")] = "",
     reason: Annotated[str, typer.Option(help="Why; needed to keep it, reports print it.")] = "",

@@ -8,16 +8,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ecomind_processor.factors import (
-    DEFAULT_SET,
-    FactorSet,
-    FactorSetError,
-    available,
-    read_document,
-)
-from ecomind_query.commands.common import AsJson, fail, print_json, print_table
+from ecomind_processor.factors import FactorSet, FactorSetError, available, read_document
+from ecomind_query.commands.common import AsJson, fail, load_settings, print_json, print_table
 
 _SetName = Annotated[str, typer.Argument(help="A factor set's name.")]
+_SetInUse = Annotated[
+    str, typer.Argument(help="A factor set's name; the one in use if left out.", show_default=False)
+]
 _PARTS = (
     "constants", "bands", "benchmarks", "architectures", "classes", "models", "lines", "zones",
     "facilities", "providers", "mixes", "regions", "hosts",
@@ -36,10 +33,12 @@ class Change(NamedTuple):
 
 def list_(as_json: AsJson = False) -> None:
     """List the factor sets of this installation."""
+    load_settings()
+    in_use = FactorSet.load().id
     sets: list[dict[str, Any]] = [
         {
             "id": s.id,
-            "default": s.id == DEFAULT_SET,
+            "default": s.id == in_use,
             "published": s.published.isoformat(),
             "method": s.method,
             "models": len(s.models),
@@ -61,7 +60,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def show(
-    name: _SetName = DEFAULT_SET,
+    name: _SetInUse = "",
     part: Annotated[
         str, typer.Option(help=f"One part only: {', '.join(_PARTS)} or measures.")
     ] = "",
@@ -69,6 +68,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the numbers of a set, each with its measure, and the measures with their sources."""
+    load_settings()
     document = _document(name)
     parts = (*_PARTS, "measures")
     if part and part not in parts:
@@ -87,14 +87,16 @@ def show(
             print_table((key, "numbers"), text)
 
 
-def diff(before: _SetName, after: _SetName = DEFAULT_SET, as_json: AsJson = False) -> None:
+def diff(before: _SetName, after: _SetInUse = "", as_json: AsJson = False) -> None:
     """List what two sets have differently: rows that came, went or changed."""
-    changes = list(compare(_document(before), _document(after)))
+    load_settings()
+    old, new = _document(before), _document(after)
+    changes = list(compare(old, new))
     if as_json:
         print_json([change._asdict() for change in changes])
         return
     print_table(
-        ("part", "row", "what", before, after),
+        ("part", "row", "what", old["id"], new["id"]),
         [(c.part, c.row, c.field, _short(c.before), _short(c.after)) for c in changes],
         caption=f"{len(changes):,} differences.",
     )
@@ -142,7 +144,8 @@ def _short(value: Any) -> str:
 
 
 def _document(name: str) -> dict[str, Any]:
+    """The compiled set of that name; without one, of the set in use."""
     try:
-        return read_document(name)
+        return read_document(name or FactorSet.load().id)
     except FactorSetError as error:
         fail(str(error))
