@@ -31,7 +31,13 @@ from ecomind_processor.footprint import (
 from ecomind_processor.placement import water
 from ecomind_processor.resolution import HOURLY, MEASURED, UNITS
 from ecomind_processor.terms import MARKET
-from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND, wh_to_mwh
+from ecomind_semconv.units import (
+    MILLIJOULES_PER_WH,
+    MS_PER_SECOND,
+    US_PER_SECOND,
+    millijoules_to_wh,
+    wh_to_mwh,
+)
 
 STATED_TIER = "B"
 """Tier of energy that the organisation stated: it hangs on its document and on nothing else."""
@@ -112,6 +118,8 @@ def explain(q: Quantities, c: Coefficients) -> Explanation:
 
 def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iterator[Step]:
     """How the energy per unit came about, for the units that the call has."""
+    if c.method == MEASURED:
+        yield _measurement(q)
     if factors is None or c.method in (MEASURED, compatible.METHOD):
         return
     output = wh_to_mwh(c.wh_per_output_token)
@@ -126,6 +134,14 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
         )  # fmt: skip
     yield from _ratios(q, c, factors)
     yield from _units(q, c, factors)
+
+
+def _measurement(q: Quantities) -> Step:
+    """The IT energy that the call states itself."""
+    energy_mj = q.measured_energy_mj
+    formula = f"mJ ÷ mJ in a Wh = {number(energy_mj)} ÷ {number(MILLIJOULES_PER_WH)}"
+    source = "stated by the call, as ecomind.measured.energy"
+    return Step("Measured energy", formula, millijoules_to_wh(energy_mj), "Wh", source)
 
 
 def _used(q: Quantities) -> set[str]:
@@ -210,7 +226,9 @@ def _it_energy(q: Quantities, c: Coefficients, it_wh: float, seconds: float, lab
     terms = [(t.symbol, getattr(c, t.field), t.amount(q)) for t in _TERMS]
     if c.wh_per_second:
         terms.append(("e_second · generation", c.wh_per_second, seconds))
-    used = [term for term in terms if term[1] and term[2]] or terms[5:6]
+    least = "wh_per_measured_mj" if c.method == MEASURED else "wh_per_output_token"
+    place = [term.field for term in _TERMS].index(least)
+    used = [term for term in terms if term[1] and term[2]] or [terms[place]]
     symbols = " + ".join(symbol for symbol, _, _ in used)
     values = " + ".join(f"{number(wh)} · {number(amount)}" for _, wh, amount in used)
     source = f"{c.method}: {c.model} ({c.model_match}), tier {c.model_tier}"

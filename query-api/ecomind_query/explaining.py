@@ -20,7 +20,12 @@ from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import Derivation, Explained, Range
 from ecomind_query.parameters import ExplainQuery
-from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
+from ecomind_semconv.units import (
+    MS_PER_SECOND,
+    US_PER_SECOND,
+    joules_to_millijoules,
+    wh_to_joules,
+)
 
 
 def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS) -> Explained:
@@ -35,7 +40,7 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
         place=query.region or query.zone,
         service_tier=query.service_tier,
         day=query.day or today,
-        measured=False,
+        measured=query.measured_energy_wh is not None,
         units=bool(query.images or query.audio_s or query.video_s),
     )
     check_method(query.method, factors)
@@ -55,6 +60,7 @@ def quantities(query: ExplainQuery) -> Quantities:
         cache_write_tokens=query.cache_write_tokens,
         output_tokens=query.output_tokens,
         reasoning_tokens=query.reasoning_tokens,
+        measured_energy_mj=joules_to_millijoules(wh_to_joules(query.measured_energy_wh or 0.0)),
         duration_us=round(query.latency_s * US_PER_SECOND),
         images=query.images,
         audio_ms=round(query.audio_s * MS_PER_SECOND),

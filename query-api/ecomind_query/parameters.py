@@ -10,7 +10,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, field_validator
 
+from ecomind_processor.dialect import MAX_MEASURED_J
 from ecomind_query.models import Model
+from ecomind_semconv.units import joules_to_wh
 
 Text = Annotated[str, StringConstraints(max_length=128)]
 Time = Annotated[str, StringConstraints(max_length=40)]
@@ -106,6 +108,7 @@ class CallsQuery(Filters, Days):
 
 Tokens = Annotated[int, Field(ge=0, le=100_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+MeasuredWh = Annotated[float, Field(ge=0, le=joules_to_wh(MAX_MEASURED_J), allow_inf_nan=False)]
 
 
 class ExplainQuery(Model):
@@ -124,6 +127,9 @@ class ExplainQuery(Model):
     audio_s: Seconds = Field(0, description="Seconds of audio made or read.")
     video_s: Seconds = Field(0, description="Seconds of video made.")
     latency_s: Seconds = Field(0, description="Duration; bounds the method of EcoLogits.")
+    measured_energy_wh: MeasuredWh | None = Field(
+        None, description="IT energy that the caller measured; it goes before any method."
+    )
     service_tier: Text = Field("", description="Such as `batch`.")
     method: Text = Field("", description="Method; the organisation's or the set's own if left out.")
     factor_set: Text = Field("", description="Factor set; the one in use if left out.")

@@ -81,7 +81,9 @@ def test_the_worked_example_line_by_line() -> None:
 
 def test_a_measurement_needs_no_model() -> None:
     steps = steps_of("gpt-4o", measured=True)
-    assert next(iter(steps)) == "IT energy"
+    assert next(iter(steps)) == "Measured energy"
+    assert steps["Measured energy"].formula == "mJ ÷ mJ in a Wh = 3,600,000 ÷ 3,600,000"
+    assert steps["IT energy"].formula == "e_mj · measured mJ = 2.77778e-07 · 3,600,000"
     assert steps["IT energy"].value == pytest.approx(1.0)
     assert steps["Energy"].value == pytest.approx(1.2)
 

@@ -46,6 +46,26 @@ def test_the_worked_example() -> None:
     assert "0.812929" in text and "e_in · uncached input" in text and "MPL-2.0" in text
 
 
+def test_a_measurement_is_tier_a_and_goes_before_any_method() -> None:
+    """0.5 Wh of IT energy at OpenAI, PUE 1.20: 0.6 Wh, ±15 %."""
+    words = "gpt-4o --provider openai --output-tokens 300 --zone USA --measured-energy-wh 0.5"
+    for method in ("", " --method ecologits@0.11.3"):
+        answer = explained(*(words + method).split())
+        assert (answer["tier_energy"], answer["method"]) == ("A", "measured")
+        assert answer["energy_wh"] == pytest.approx({"low": 0.6 / 1.15, "mid": 0.6, "high": 0.69})
+        assert [step["name"] for step in answer["steps"]][:3] == [
+            "Measured energy", "IT energy", "Energy",
+        ]  # fmt: skip
+        values = [step["value"] for step in answer["steps"][:3]]
+        assert values == pytest.approx([0.5, 0.5, 0.6])
+
+
+def test_a_measurement_of_nothing_is_one() -> None:
+    answer = explained("gpt-4o", "--output-tokens", "300", "--measured-energy-wh", "0")
+    assert (answer["tier_energy"], answer["energy_wh"]["high"]) == ("A", 0)
+    assert answer["steps"][1]["formula"] == "e_mj · measured mJ = 2.77778e-07 · 0"
+
+
 def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
     words = "acme-1 --provider acme --region nowhere --output-tokens 9"
     answer = explained(*words.split())
@@ -60,6 +80,7 @@ def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
         (["gpt-4o", "--zone", "USA", "--region", "eu-west-1"], "--zone: names the place a second"),
         (["x" * 129], "MODEL: String should have at most 128 characters."),
         (["gpt-4o", "--output-tokens", "-1"], "--output-tokens: it must be greater"),
+        (["gpt-4o", "--measured-energy-wh", "-1"], "--measured-energy-wh: it must be greater"),
         (["gpt-4o", "--method", "guess"], "is not one of ecomind@v1"),
         (["gpt-4o", "--factor-set", "none"], "--factor-set: There is no factor set 'none'"),
         (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "--output-tokens: incl"),

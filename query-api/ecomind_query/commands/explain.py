@@ -55,6 +55,7 @@ def explain(
     audio_s: Annotated[float | None, _help("Seconds of audio made or read.")] = None,
     video_s: Annotated[float | None, _help("Seconds of video made.")] = None,
     latency_s: Annotated[float | None, _help("Duration; bounds EcoLogits' method.")] = None,
+    measured_energy_wh: Annotated[float | None, _help("IT energy that was measured.")] = None,
     service_tier: Annotated[str | None, _help("Such as batch.")] = None,
     method: Annotated[str | None, _help("Such as ecologits@0.11.3; the set's own.")] = None,
     factor_set: Annotated[str | None, _help("The one in use if left out.")] = None,
