@@ -31,11 +31,11 @@ class Step(NamedTuple):
 
 
 def cite(factors: FactorSet, by: str) -> str:
-    """A measure as a line for people: title, year, licence, and whether it is our judgement."""
+    """A measure as a line for people: title, year, licence, and whether it is a judgement."""
     measure = factors.measures.get(by)
     if measure is None:
         return factors.id
-    judged = ", our judgement" if measure.judgement else ""
+    judged = ", judgement" if measure.judgement else ""
     source = measure.source
     return f"{source.title} ({source.year}, {source.licence}{judged})"
 

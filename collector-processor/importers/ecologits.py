@@ -30,8 +30,9 @@ HEADER = """\
 # This file is a table taken from EcoLogits (https://github.com/mlco2/ecologits, (c) its authors)
 # and is subject to the terms of the Mozilla Public License, v. 2.0: you can obtain a copy at
 # https://mozilla.org/MPL/2.0/. The rest of the project is Apache-2.0. A model that later releases
-# dropped keeps the row of the last release that had it; the measure names that release. For closed
-# models every count is EcoLogits' guess, given as a range. Made by importers/ecologits.py.
+# dropped keeps the row of the last release that had it; the measure names that release. A measure
+# that ends in `-guessed` has the models whose makers publish no size, by the library's own warning:
+# their counts are EcoLogits' guess, mostly given as a range. Made by importers/ecologits.py.
 """
 
 CONSTANTS = {
@@ -79,6 +80,11 @@ SERVES = {
 """The library's provider → the facilities of ours that it stands for."""
 
 
+GUESSED = "-guessed"
+_NOT_RELEASED = re.compile("model[-_]arch(itecture)?[-_]not[-_]released")
+"""The library's own warning on a model whose maker publishes no size."""
+
+
 class Row(NamedTuple):
     """One model of one release: parameters in billions as (min, max), speed in tokens/s and s."""
 
@@ -88,6 +94,12 @@ class Row(NamedTuple):
     tokens_per_second: float | None
     seconds_to_first_token: float | None
     release: str
+    guessed: bool
+
+    @property
+    def measure(self) -> str:
+        """The measure of the row: the release, and whether its authors guessed the size."""
+        return f"ecologits-{self.release}{GUESSED if self.guessed else ''}"
 
 
 def main(retrieved: str, *wheels: str) -> None:
@@ -96,8 +108,10 @@ def main(retrieved: str, *wheels: str) -> None:
     for wheel in wheels:
         rows |= models(Path(wheel))
     sys.stdout.write(HEADER + "\nmeasures:\n")
-    for release in sorted({row.release for row in rows.values()}, key=_version):
-        sys.stdout.write(measure(release, retrieved))
+    for release, guessed in sorted(
+        {(row.release, row.guessed) for row in rows.values()}, key=_order
+    ):
+        sys.stdout.write(measure(release, retrieved, guessed))
     newest = Path(wheels[-1])
     sys.stdout.write(other_measures(_release(newest), retrieved))
     sys.stdout.write("\nconstants:\n" + "".join(constants(newest)) + DERIVED)
@@ -137,7 +151,8 @@ def models(wheel: Path) -> dict[str, Row]:
 
 def _from_csv(line: dict[str, str], release: str) -> Row:
     total, active = _halves(line["total_parameters"]), _halves(line["active_parameters"])
-    return Row(_provider(line["provider"]), total or active, active or total, None, None, release)
+    provider, guessed = _provider(line["provider"]), _is_guessed(line["warnings"])
+    return Row(provider, total or active, active or total, None, None, release, guessed)
 
 
 def _halves(text: str) -> tuple[float, float]:
@@ -152,8 +167,18 @@ def _from_json(model: dict[str, Any], release: str) -> Row:
     active = _span(parameters["active"] if mixture else parameters)
     served = model.get("deployment") or {}
     return Row(
-        _provider(model["provider"]), total, active, served.get("tps"), served.get("ttft"), release
+        _provider(model["provider"]),
+        total,
+        active,
+        served.get("tps"),
+        served.get("ttft"),
+        release,
+        _is_guessed(" ".join(model["warnings"] or ())),
     )
+
+
+def _is_guessed(warnings: str) -> bool:
+    return bool(_NOT_RELEASED.search(warnings))
 
 
 def _span(value: Any) -> tuple[float, float]:
@@ -174,7 +199,7 @@ def _row(row: Row) -> str:
         parts.append(f"tokens_per_second: {_digits(row.tokens_per_second)}")
     if row.seconds_to_first_token:
         parts.append(f"seconds_to_first_token: {_digits(row.seconds_to_first_token)}")
-    return "{" + ", ".join([*parts, f"by: ecologits-{row.release}"]) + "}"
+    return "{" + ", ".join([*parts, f"by: {row.measure}"]) + "}"
 
 
 def constants(wheel: Path) -> Iterator[str]:
@@ -230,18 +255,20 @@ def mixes(wheel: Path) -> Iterator[str]:
         yield f"  {mix['name']}: [{numbers}, ecologits-mixes]\n"
 
 
-def measure(release: str, retrieved: str) -> str:
-    """The measure of one release's table of models."""
+def measure(release: str, retrieved: str, guessed: bool) -> str:
+    """The measure of one release's table, of the models whose size is published or guessed."""
     years = {"0.2": 2024, "0.3": 2024, "0.4": 2024, "0.5": 2024, "0.6": 2025, "0.7": 2025}
     years |= {"0.8": 2025, "0.9": 2025, "0.10": 2026, "0.11": 2026}
+    size = "; its maker publishes no size: the library's authors guess it" if guessed else ""
     return _measure(
-        f"ecologits-{release}",
+        f"ecologits-{release}{GUESSED if guessed else ''}",
         "billion parameters, tokens/s, s",
-        "architecture and serving speed of one model instance; no energy",
+        f"architecture and serving speed of one model instance{size}; no energy",
         f"EcoLogits {release}, table of models",
         release,
         years[release.rpartition(".")[0]],
         retrieved,
+        guessed,
     )
 
 
@@ -267,16 +294,26 @@ def other_measures(release: str, retrieved: str) -> str:
             f"EcoLogits {release}, electricity_mixes.json",
         ),
     )
-    return "".join(_measure(*four, release, 2026, retrieved) for four in told)
+    return "".join(
+        _measure(*four, release, 2026, retrieved, four[0] == "ecologits-providers") for four in told
+    )
 
 
 def _measure(
-    key: str, unit: str, boundary: str, title: str, release: str, year: int, retrieved: str
+    key: str,
+    unit: str,
+    boundary: str,
+    title: str,
+    release: str,
+    year: int,
+    retrieved: str,
+    judgement: bool,
 ) -> str:
+    marked = "    judgement: true\n" if judgement else ""
     return (
         f"  {key}:\n    unit: {unit}\n    boundary: {json.dumps(boundary)}\n"
         f'    source: {{title: "{title}", url: "https://pypi.org/project/ecologits/{release}/",'
-        f' year: {year}, licence: "MPL-2.0", retrieved: {retrieved}}}\n'
+        f' year: {year}, licence: "MPL-2.0", retrieved: {retrieved}}}\n{marked}'
     )
 
 
@@ -292,8 +329,9 @@ def _release(wheel: Path) -> str:
     return found[1]
 
 
-def _version(release: str) -> list[int]:
-    return [int(part) for part in release.split(".")]
+def _order(table: tuple[str, bool]) -> tuple[list[int], bool]:
+    release, guessed = table
+    return [int(part) for part in release.split(".")], guessed
 
 
 def _pair(span: tuple[float, float]) -> str:

@@ -75,7 +75,7 @@ def test_the_worked_example_line_by_line() -> None:
     assert steps["Output token of gpt-4o"].value == pytest.approx(1.5396, abs=5e-5)
     assert "√(1.1901 · 1.99184)" in steps["Output token of gpt-4o"].formula
     sizes, gpus = steps["Size of gpt-4o, smallest"], steps["GPUs, smallest"]
-    assert sizes.source == "EcoLogits 0.11.3, table of models (2026, MPL-2.0)"
+    assert sizes.source == "EcoLogits 0.11.3, table of models (2026, MPL-2.0, judgement)"
     assert gpus.source == "EcoLogits 0.11.3, impacts/llm.py (2026, MPL-2.0)"
 
 
@@ -86,6 +86,19 @@ def test_a_measurement_needs_no_model() -> None:
     assert steps["IT energy"].formula == "e_mj · measured mJ = 2.77778e-07 · 3,600,000"
     assert steps["IT energy"].value == pytest.approx(1.0)
     assert steps["Energy"].value == pytest.approx(1.2)
+
+
+def test_what_nobody_has_measured_is_called_a_judgement() -> None:
+    """Guessed sizes and assumed data centres; a published size is none."""
+    for method in METHODS:
+        if method in ("benchmark", "class"):
+            continue
+        closed = steps_of("gpt-4o", method)
+        energy = closed.get("Energy") or closed["Energy, smallest"]
+        assert energy.source.endswith(", judgement)") and "EcoLogits" in energy.source
+    assert steps_of("gpt-4o")["Size of gpt-4o, smallest"].source.endswith(", judgement)")
+    published = "microsoft/Phi-3-mini-128k-instruct"
+    assert steps_of(published)[f"Size of {published}"].source.endswith("MPL-2.0)")
 
 
 def test_the_clamp_is_told() -> None:

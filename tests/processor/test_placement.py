@@ -30,6 +30,17 @@ PLACES = [
     ("CA-QC", "CAN", "C", "openai"),
     ("eu-west-99", "EU", "D", "openai"),
     ("world", "WOR", "E", "openai"),
+    # territories without a figure of their own: their continent's
+    ("BM", "NORTH-AMERICA", "D", "openai"),
+    ("BMU", "NORTH-AMERICA", "D", "openai"),
+    ("CAF", "AFRICA", "D", "openai"),
+    ("gibraltar", "EUROPE", "D", "openai"),
+    ("XK", "EUROPE", "D", "openai"),
+    ("XKX", "EUROPE", "D", "openai"),
+    ("SHN", "AFRICA", "D", "openai"),
+    ("TL", "ASIA", "D", "openai"),
+    ("TLS", "ASIA", "D", "openai"),
+    ("ESH", "AFRICA", "D", "openai"),
     # hosts
     ("api.openai.com", "USA", "C", "openai"),
     ("https://api.openai.com:443/v1", "USA", "C", "openai"),

@@ -132,6 +132,14 @@ def test_a_contract_is_of_its_provider_and_of_its_zone() -> None:
     assert market(provider="unheard_of") is None
 
 
+def test_a_contract_of_a_continent_covers_its_countries() -> None:
+    terms = Terms(contract=(contract(30.0, zone="EUROPE"), contract(10.0, zone="EU")))
+    found = {
+        zone: resolved(terms, place=zone).co2e_g_per_kwh_market for zone in ("DEU", "GBR", "USA")
+    }
+    assert found == {"DEU": 10.0, "GBR": 30.0, "USA": None}
+
+
 def test_an_alias_of_a_provider_is_the_provider() -> None:
     terms = Terms(contract=(contract(provider="azure"),))
     found = resolved(terms, provider="azure.ai.inference").co2e_g_per_kwh_market

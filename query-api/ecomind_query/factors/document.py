@@ -137,7 +137,9 @@ def _context(factors: FactorSet) -> dict[str, Any]:
         "comparisons": list(comparisons(factors)),
         "evidence": published().evidence,
         "sides": [_side(model, provider, factors) for model, provider in COMPARED],
-        "library_models": sum(a.by == "ecologits-0.11.3" for a in factors.architectures.values()),
+        "library_models": sum(
+            a.by.startswith("ecologits-0.11.3") for a in factors.architectures.values()
+        ),
         "tables": tables,
         "date_sources": read_document(factors.id)["date_sources"],
         "close_days": CLOSES_AFTER.days,

@@ -50,11 +50,15 @@ class Operator(NamedTuple):
 
 
 class Costed(NamedTuple):
-    """A catalogue model, its tier when named exactly, and its energy per output token."""
+    """A catalogue model, its tier when named exactly, and its energy per output token.
+
+    `judged`: its size is guessed, or which model or class it is like.
+    """
 
     model: Model
     tier: str
     mwh_per_output_token: float
+    judged: bool
 
 
 class Origin(NamedTuple):
@@ -129,7 +133,14 @@ def catalogue(factors: FactorSet) -> Iterator[Costed]:
     ordered = sorted(factors.models.values(), key=lambda m: str(m.released or ""), reverse=True)
     for model in sorted(ordered, key=lambda m: m.vendor):
         tier = models.EVIDENCE_TIERS[model.kind]
-        yield Costed(model, tier, wh_to_mwh(energy.of_model(model, factors)))
+        mwh = wh_to_mwh(energy.of_model(model, factors))
+        yield Costed(model, tier, mwh, _is_judged(model, factors))
+
+
+def _is_judged(model: Model, factors: FactorSet) -> bool:
+    if model.kind == "architecture":
+        return factors.measures[factors.architectures[model.evidence].by].judgement
+    return model.kind != "benchmark"
 
 
 def origins(factors: FactorSet) -> list[Origin]:
