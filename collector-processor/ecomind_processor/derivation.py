@@ -158,7 +158,7 @@ def slope_steps(
     )  # fmt: skip
     yield Step(
         f"GPUs{label}",
-        f"power of two at or above 1.2 · {number(total)} · 2 bytes ÷ 80 GB",
+        f"power of two at or above {_weights(total, factors)}",
         gpus, "GPUs", formula,
     )  # fmt: skip
     yield Step(
@@ -176,6 +176,14 @@ def slope_steps(
         f" + {number(seconds)} · {number(server_mwh)}",
         gpus * gpu_mwh + seconds * server_mwh, "mWh", formula,
     )  # fmt: skip
+
+
+def _weights(total_b: float, factors: FactorSet) -> str:
+    overhead, size, memory = (
+        number(factors.constant(name))
+        for name in ("weight_memory_overhead", "weight_bytes_per_parameter", "gpu_memory_gb")
+    )
+    return f"{overhead} · {number(total_b)} · {size} bytes ÷ {memory} GB"
 
 
 def _gpu_formula(active_b: float, factors: FactorSet) -> str:

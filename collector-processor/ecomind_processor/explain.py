@@ -80,7 +80,7 @@ _TERMS = (
     _Term("e_call", "wh_per_call", lambda q: 1),
     _Term("e_in · uncached input", "wh_per_input_token", uncached_tokens),
     _Term(
-        "e_in_long · uncached input beyond 32,000",
+        f"e_in_long · uncached input beyond {LONG_INPUT_TOKENS:,}",
         "wh_per_input_token_over_32k",
         lambda q: max(uncached_tokens(q) - LONG_INPUT_TOKENS, 0),
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from ecomind_processor.compatible import METHOD as ECOLOGITS
-from ecomind_processor.derivation import Step, number
+from ecomind_processor.derivation import Step, number, slope_steps
 from ecomind_processor.explain import FIGURES, explain
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Quantities
@@ -99,6 +100,16 @@ def test_what_nobody_has_measured_is_called_a_judgement() -> None:
     assert steps_of("gpt-4o")["Size of gpt-4o, smallest"].source.endswith(", judgement)")
     published = "microsoft/Phi-3-mini-128k-instruct"
     assert steps_of(published)[f"Size of {published}"].source.endswith("MPL-2.0)")
+
+
+def test_the_arithmetic_takes_its_constants_from_the_set() -> None:
+    factors = FactorSet.load()
+    doubled = factors.constants["gpu_memory_gb"]._replace(value=160.0)
+    other = replace(factors, constants={**factors.constants, "gpu_memory_gb": doubled})
+    row = factors.architectures["gpt-4o"]
+    told = {step.name: step for step in slope_steps("gpt-4o", row, 0, "", other)}
+    assert told["GPUs"].formula == "power of two at or above 1.2 · 440 · 2 bytes ÷ 160 GB"
+    assert told["GPUs"].value == 8
 
 
 def test_the_clamp_is_told() -> None:

@@ -24,7 +24,7 @@ from ecomind_processor.derivation import number
 from ecomind_query.desk import Desk
 from ecomind_query.models import CallDetail, Calls, Overview
 from ecomind_query.ui import format, views
-from ecomind_query.ui.tiers import TIERS
+from ecomind_query.ui.tiers import tiers
 from ecomind_receiver.tenants import Reach
 
 PAGE_ROWS = 50
@@ -122,7 +122,7 @@ def router_for(
 
     @router.get("/methodology")
     async def methodology(request: Request) -> HTMLResponse:
-        return _page("methodology.html", request, tiers=TIERS)
+        return _page("methodology.html", request, tiers=tiers())
 
     @router.get("/static/{name}")
     async def static(request: Request, name: str) -> Response:

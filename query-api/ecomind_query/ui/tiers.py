@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ecomind_processor.factors import FactorSet
+
 
 class Tier(NamedTuple):
     """A tier of evidence for a call's energy, and the judgement band that goes with it."""
@@ -14,11 +16,22 @@ class Tier(NamedTuple):
     band: str
 
 
-TIERS = (
-    Tier("A", "Measured", "The app sent its own energy reading with the call", "±15\u202f%"),
-    Tier("B", "Disclosed", "The provider, or you, stated a figure for this model", "×/÷\u202f1.4"),
-    Tier("C", "Benchmarked", "An open model, measured on known hardware", "×/÷\u202f2"),
-    Tier("D", "Modelled", "Known by name; its size is published or estimated", "×/÷\u202f3"),
-    Tier("E", "By family", "Only the family, or a size in the name, is known", "×/÷\u202f5"),
-    Tier("F", "By default", "An unknown model; the default class stands in", "×/÷\u202f10"),
+_MEANINGS = (
+    ("A", "Measured", "The app sent its own energy reading with the call"),
+    ("B", "Disclosed", "The provider, or you, stated a figure for this model"),
+    ("C", "Benchmarked", "An open model, measured on known hardware"),
+    ("D", "Modelled", "Known by name; its size is published or estimated"),
+    ("E", "By family", "Only the family, or a size in the name, is known"),
+    ("F", "By default", "An unknown model; the default class stands in"),
 )
+
+
+def tiers() -> tuple[Tier, ...]:
+    """Every tier, the best evidence first, with its band in the factor set in use."""
+    bands = FactorSet.load().energy_bands
+    return tuple(Tier(*meaning, _band(meaning[0], bands[meaning[0]])) for meaning in _MEANINGS)
+
+
+def _band(letter: str, times: float) -> str:
+    """A narrow band in percent, a wide one as its factor."""
+    return f"±{(times - 1) * 100:.0f}\u202f%" if letter == "A" else f"×/÷\u202f{times:g}"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ecomind_query.models import CallDetail, Count, Overview, Range, Totals, UsageRow
 from ecomind_query.ui import charts, format
-from ecomind_query.ui.tiers import TIERS
+from ecomind_query.ui.tiers import tiers
 from ecomind_query.ui.trend import UNNAMED, trend_context
 from ecomind_semconv.units import SECONDS_PER_MINUTE
 from ecomind_semconv.usage import STATES
@@ -134,11 +134,11 @@ def range_whisker(
 
 def tiers_context(overview: Overview) -> dict[str, Any]:
     """The share bar of the quality tiers and what each letter means, best evidence first."""
-    shares = {tier.tier: tier for tier in overview.tiers}
-    lengths = [shares[t.letter].share if t.letter in shares else 0.0 for t in TIERS]
+    shares, known = {tier.tier: tier for tier in overview.tiers}, tiers()
+    lengths = [shares[t.letter].share if t.letter in shares else 0.0 for t in known]
     rows = [
         (tier, format.percent(share), format.integer(shares[tier.letter].calls) if share else "0")
-        for tier, share in zip(TIERS, lengths, strict=True)
+        for tier, share in zip(known, lengths, strict=True)
     ]
     told = [f"{tier.letter}, {tier.name}\t{share}" for tier, share, _ in rows]
     chart = charts.share_bar(
@@ -243,7 +243,7 @@ def call_context(detail: CallDetail) -> dict[str, Any]:
         ],
         "beside": beside,
         "tokens": {count.name: _counted(count) for count in detail.counts},
-        "tier": next((tier for tier in TIERS if tier.letter == detail.call.model_tier), None),
+        "tier": next((tier for tier in tiers() if tier.letter == detail.call.model_tier), None),
     }
 
 
