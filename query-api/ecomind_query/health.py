@@ -73,4 +73,15 @@ def readiness_of(status: Status) -> Readiness:
     if status.control_error is not None:
         error = status.control_error
         parts["control"] = Part(ready=not error, detail=error or "keys are up to date")
+    parts["terms"] = _terms(status.terms_error)
     return Readiness(ready=status.ready, parts=parts)
+
+
+def _terms(error: str) -> Part:
+    """What organisations approved of factors: calls go on by what was last read of it."""
+    if not error:
+        return Part(ready=True, detail="what organisations approved is up to date")
+    return Part(
+        ready=False,
+        detail=f"what organisations approved can't be read; the last known holds: {error}",
+    )

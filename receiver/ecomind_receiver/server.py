@@ -56,6 +56,7 @@ class Status:
     spool_error: str
     store_error: str
     control_error: str | None  # None: no keys are asked for, so there is nothing to read
+    terms_error: str
     spool_bytes: int
     spool_max_bytes: int
     spool_segments: int
@@ -193,6 +194,7 @@ class Receiver:
             spool_error=spool_error,
             store_error=self._loader.error or self.reconciler.error or self.closer.error,
             control_error=self.door.error if isinstance(self.door, Keyring) else None,
+            terms_error=self.agreements.error,
             spool_bytes=self.spool.size_bytes,
             spool_max_bytes=self.settings.spool_max_bytes,
             spool_segments=self.spool.segments,

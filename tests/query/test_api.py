@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from support.receiver import make_settings
 from ecomind_query.app import create_app
 from ecomind_query.desk import AT_ONCE, WAITING_MAX
 from ecomind_query.once import Once
+from ecomind_receiver.control.store import ControlError
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.server import Receiver
@@ -301,7 +303,7 @@ def test_health_and_metrics(api: Api) -> None:
     assert api.get("/health").json() == {"status": "alive"}
     ready = api.get("/ready")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
-    assert set(ready.json()["parts"]) == {"spool", "store"}
+    assert set(ready.json()["parts"]) == {"spool", "store", "terms"}
     metrics = api.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "ecomind_receiver_spans_total" in metrics.text
@@ -324,6 +326,29 @@ def test_not_ready_while_no_write_would_be_durable(
     assert int(refused.headers["retry-after"]) > 0
 
 
+def test_terms_that_can_not_be_read_are_told_and_keep_nobody_out(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = {"ready": True, "detail": "what organisations approved is up to date"}
+    assert api.get("/ready").json()["parts"]["terms"] == terms
+
+    def away() -> None:
+        raise ControlError("The control store is away.")
+
+    monkeypatch.setattr(api.receiver.agreements, "refresh", away)
+    deadline = time.monotonic() + 10
+    while not api.receiver.agreements.error:  # it looks once a second
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    ready = api.get("/ready")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert ready.json()["parts"]["terms"] == {
+        "ready": False,
+        "detail": "what organisations approved can't be read; the last known holds: The control"
+        " store is away.",
+    }
+
+
 def test_an_error_of_ours_is_a_problem_and_one_log_line(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -335,7 +360,8 @@ def test_an_error_of_ours_is_a_problem_and_one_log_line(
         response = api.get("/v1/today")
     assert "Internal error" in problem(response, 500)
     assert "secret" not in response.text
-    assert [record.message for record in caplog.records] == ["request failed", "request"]
+    told = [record.message for record in caplog.records if record.name == "ecomind.api"]
+    assert told == ["request failed", "request"]  # the reconcile job may fail meanwhile as well
 
 
 def test_one_log_line_a_request_without_query_or_content(
