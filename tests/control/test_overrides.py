@@ -258,6 +258,8 @@ def test_on_the_command_line(run: Run) -> None:
     assert "already and stays so" in run(
         "overrides", "reject", id, "--as", "user_bob", "--note", "late", code=1
     ).stderr  # fmt: skip
+    silent = run("overrides", "reject", id, "--as", "user_bob", code=2).stderr
+    assert "Missing option '--note'" in silent
     ended = ("overrides", "propose", "energy", "--ends", id, "--from", "2026-07-01")
     end = answer(run, *ended, "--as", "user_bob")
     assert end["says"] == f"ends {id}"

@@ -6,6 +6,7 @@ statements are checked, so that there is one list of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,8 @@ _NO_FIELDS = frozenset(
 Id = Annotated[str, typer.Argument(help="The override's id, such as ov_0123456789ab.")]
 As = Annotated[str, typer.Option("--as", help="The member of the organisation who does it.")]
 Note = Annotated[str, typer.Option(help="One line on why.")]
+_NEEDED = ...
+"""In place of a value if left out: the option must be given."""
 
 
 def _help(text: str) -> typer.models.OptionInfo:
@@ -133,46 +136,31 @@ def show(
     _show(found, as_json)
 
 
-def approve(
-    id: Id,
-    as_user: As,
-    note: Note = "",
-    org: control.Org = control.DEFAULT_ORG,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let a proposal hold; not for who proposed it. A running server takes it up in seconds."""
-    with control.changing(load_settings(data_dir=data_dir)) as tx:
-        found = _own(tx, org).approve(id, as_user, note)
-    _show(found, as_json)
+def _decision(word: str, help: str, note_if_left_out: Any = "") -> Callable[..., None]:
+    """The command that decides on a proposal by the method of this name."""
+
+    def decide(
+        id: Id,
+        as_user: As,
+        note: Note = note_if_left_out,
+        org: control.Org = control.DEFAULT_ORG,
+        data_dir: DataDir = None,
+        as_json: AsJson = False,
+    ) -> None:
+        with control.changing(load_settings(data_dir=data_dir)) as tx:
+            found = getattr(_own(tx, org), word)(id, as_user, note)
+        _show(found, as_json)
+
+    decide.__doc__ = help
+    return decide
 
 
-def reject(
-    id: Id,
-    as_user: As,
-    note: Note,
-    org: control.Org = control.DEFAULT_ORG,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse a proposal and say why; not for who proposed it."""
-    with control.changing(load_settings(data_dir=data_dir)) as tx:
-        found = _own(tx, org).reject(id, as_user, note)
-    _show(found, as_json)
-
-
-def withdraw(
-    id: Id,
-    as_user: As,
-    note: Note = "",
-    org: control.Org = control.DEFAULT_ORG,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take a proposal of one's own back."""
-    with control.changing(load_settings(data_dir=data_dir)) as tx:
-        found = _own(tx, org).withdraw(id, as_user, note)
-    _show(found, as_json)
+approve = _decision(
+    "approve",
+    "Let a proposal hold; not for who proposed it. A running server takes it up in seconds.",
+)
+reject = _decision("reject", "Refuse a proposal and say why; not for who proposed it.", _NEEDED)
+withdraw = _decision("withdraw", "Take a proposal of one's own back.")
 
 
 def _own(tx: Connection, org: str) -> OrgOverrides:
