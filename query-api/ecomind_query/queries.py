@@ -1,9 +1,9 @@
-"""Every SELECT of the read side, and the only place that binds a tenant.
+"""Every question of the read side to the store, and the only place that asks it.
 
 A `Queries` belongs to one reach, an organisation or one project of it, and no method takes another.
-Each text below says `{own}` wherever it reads rows of a tenant, and `within` alone puts the
-condition there. No text of a caller becomes SQL: values are bound on the server side, and columns
-and conditions come from the tables `DIMENSIONS` and `FILTERS`.
+Each text, here and in `arrivals`, says `{own}` wherever it reads rows of a tenant, and
+`held.within` alone puts the condition there. No text of a caller becomes SQL: values are bound on
+the server side, and columns and conditions come from the tables `DIMENSIONS` and `FILTERS`.
 Corrections of the reconcile job are rows with sign −1, so sums carry the sign and lists leave
 cancelled rows out; nothing reads with FINAL.
 """
@@ -15,14 +15,13 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
+from ecomind_query import arrivals
 from ecomind_query.errors import BadParameter
+from ecomind_query.held import COLUMNS, STATEMENT, tables_within, within
 from ecomind_query.periods import Period
 from ecomind_receiver.closing import SUMS
 from ecomind_receiver.counting import VERSION
 from ecomind_receiver.tenants import Reach
-
-OWN_ORG = "org_id = {org:String}"
-OWN_PROJECT = "project_id = {own_project:String}"
 
 DIMENSIONS: dict[str, str] = {
     "model": "if(request_model != '', request_model, response_model)",
@@ -193,83 +192,6 @@ ORDER BY day, generation
 LIMIT {limit:UInt32}
 """
 
-IS_STORED = """
-SELECT 1 FROM calls
-WHERE {own} AND trace_hash = {trace_hash:UInt64} AND span_id = {span_id:UInt64}
-LIMIT 1
-"""
-
-CALLS_PER_MINUTE = """
-SELECT dateDiff('minute', start_time, {to:DateTime64(6, 'UTC')}) AS age_minutes,
-       sum(toInt64(sign)) AS calls
-FROM calls
-WHERE {own} AND counted
-  AND start_time >= {from:DateTime64(6, 'UTC')} AND start_time <= {to:DateTime64(6, 'UTC')}
-GROUP BY age_minutes
-"""
-
-RECONCILED_UNTIL = "SELECT max(window_end) AS until, count() AS windows FROM reconciled"
-
-FIRST_RECEIVED = """
-SELECT min(received_at) AS first FROM calls WHERE {own} HAVING count() > 0
-"""
-
-RECENT_SPANS = """
-SELECT received_at, lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id, service,
-       scope, model, outcome, reason
-FROM recent_spans
-WHERE {own}
-ORDER BY received_at DESC, segment_id DESC
-LIMIT {limit:UInt32}
-"""
-
-COUNTED_SINCE = """
-SELECT toBool(counted) AS counted, reason, usage_quality, sum(toInt64(sign)) AS calls,
-       sum(sign * toInt64(c.input_tokens)) AS input, sum(sign * toInt64(c.output_tokens)) AS output,
-       sum(sign * toInt64(c.cache_read_tokens)) AS cache_read,
-       sum(sign * toInt64(c.cache_write_tokens)) AS cache_write,
-       sum(sign * toInt64(c.reasoning_tokens)) AS reasoning
-FROM calls AS c
-WHERE {own} AND received_at >= {from:DateTime('UTC')}
-GROUP BY counted, reason, usage_quality
-"""
-
-OUTCOMES = """
-SELECT outcome, sum(spans) AS spans
-FROM span_outcomes
-WHERE {own} AND received_at >= {from:DateTime('UTC')}
-GROUP BY outcome
-ORDER BY outcome
-"""
-
-
-SQL_TABLES: dict[str, str] = {
-    "calls": "SELECT * FROM calls WHERE {own}",
-    "calls_footprint": "SELECT * FROM calls_footprint WHERE {own}",
-    "usage_hourly": "SELECT * FROM usage_hourly WHERE {own}",
-    "span_outcomes": "SELECT * FROM span_outcomes WHERE {own}",
-    "coefficients": "SELECT * FROM coefficients WHERE coef_id IN (SELECT coef_id FROM calls"
-    " WHERE {own} UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})",
-}
-"""Table of a user's statement → what it stands for.
-
-Coefficients belong to no organisation, but which of them exist tells what others use and where.
-"""
-
-_BARRIER = "LIMIT 1000000000000000"
-"""More rows than there are. A condition of the user is never computed below a limit: without one
-the engine may try it on a row before the tenant's, and fail there with what the row holds."""
-
-_COLUMNS = "SELECT * APPLY(any) FROM (SELECT * FROM ({rows}) LIMIT 0)"
-"""One row, whatever there is: its names are what is wanted."""
-
-STATEMENT = """
-SELECT * FROM ({statement})
-LIMIT {limit:UInt32}
-SETTINGS readonly = 1, max_execution_time = 10, max_memory_usage = 1000000000,
-         max_result_bytes = 100000000, max_threads = 2
-"""
-
 
 class Rows(Protocol):
     """The part of the store that reading needs."""
@@ -285,17 +207,6 @@ class Place(NamedTuple):
     trace_hash: int
     span_id: int
     segment_id: int
-
-
-def within(text: str, reach: Reach) -> str:
-    """The text with the condition that holds it to the rows of `reach` for every `{own}`."""
-    own = OWN_ORG if reach.project_id is None else f"{OWN_ORG} AND {OWN_PROJECT}"
-    return text.replace("{own}", own)
-
-
-def tables_within(reach: Reach) -> dict[str, str]:
-    """`SQL_TABLES` held to the rows of `reach`, before anything else is computed."""
-    return {name: f"{within(text, reach)} {_BARRIER}" for name, text in SQL_TABLES.items()}
 
 
 class Queries:
@@ -379,33 +290,33 @@ class Queries:
 
     def is_stored(self, trace_hash: int, span_id: int) -> bool:
         """Whether a call with this identity is in the store."""
-        return bool(self._ask(IS_STORED, trace_hash=trace_hash, span_id=span_id))
+        return bool(self._ask(arrivals.IS_STORED, trace_hash=trace_hash, span_id=span_id))
 
     def calls_per_minute(self, period: Period) -> dict[int, int]:
         """Counted calls by age in whole minutes before the period's end."""
-        rows = self._ask(CALLS_PER_MINUTE, **{"from": period.start, "to": period.end})
+        rows = self._ask(arrivals.CALLS_PER_MINUTE, **{"from": period.start, "to": period.end})
         return {int(row["age_minutes"]): int(row["calls"]) for row in rows}
 
     def reconciled_until(self) -> datetime | None:
         """The end of the last closed window; None while none is closed."""
-        row = self._ask(RECONCILED_UNTIL)[0]
+        row = self._ask(arrivals.RECONCILED_UNTIL)[0]
         return row["until"] if row["windows"] else None
 
     def first_received(self) -> datetime | None:
         """When the first call that is kept was received; None if there is none."""
-        return next((row["first"] for row in self._ask(FIRST_RECEIVED)), None)
+        return next((row["first"] for row in self._ask(arrivals.FIRST_RECEIVED)), None)
 
     def recent_spans(self, limit: int) -> list[dict[str, Any]]:
         """The last spans received, newest first, and what became of each."""
-        return self._ask(RECENT_SPANS, limit=limit)
+        return self._ask(arrivals.RECENT_SPANS, limit=limit)
 
     def counted_since(self, since: datetime) -> list[dict[str, Any]]:
         """Calls received since then and their tokens, by whether and why they count."""
-        return self._ask(COUNTED_SINCE, **{"from": since})
+        return self._ask(arrivals.COUNTED_SINCE, **{"from": since})
 
     def outcomes(self, since: datetime) -> dict[str, int]:
         """Acknowledged spans by what became of them."""
-        rows = self._ask(OUTCOMES, **{"from": since})
+        rows = self._ask(arrivals.OUTCOMES, **{"from": since})
         return {row["outcome"]: int(row["spans"]) for row in rows}
 
     def statement(self, checked_text: str, limit: int) -> list[dict[str, Any]]:
@@ -414,7 +325,7 @@ class Queries:
 
     def columns(self, table: str) -> list[str]:
         """The columns that a table of a user's statement has."""
-        rows = self.statement(_COLUMNS.replace("{rows}", tables_within(self.reach)[table]), 1)
+        rows = self.statement(COLUMNS.replace("{rows}", tables_within(self.reach)[table]), 1)
         return [name.removeprefix("any(").removesuffix(")") for row in rows for name in row]
 
     def _ask(self, text: str, **params: object) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from typing import Any
 from sqlglot import exp
 
 from ecomind_query.errors import QueryError
-from ecomind_query.queries import SQL_TABLES, Queries, tables_within
+from ecomind_query.held import SQL_TABLES, tables_within
+from ecomind_query.queries import Queries
 from ecomind_query.shapes import SqlResult
 from ecomind_query.sql_columns import missing
 from ecomind_query.sql_text import (

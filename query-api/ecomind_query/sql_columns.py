@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from ecomind_query.queries import SQL_TABLES, Queries
+from ecomind_query.held import SQL_TABLES
+from ecomind_query.queries import Queries
 from ecomind_query.sql_text import parsed
 
 

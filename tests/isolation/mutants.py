@@ -73,29 +73,27 @@ class Broken(Exception):
 
 def _unbound(table: str) -> Mutation:
     text = f'"SELECT * FROM {table} WHERE {{own}}"'
-    return Mutation(f"sql: {table} unfiltered", "queries.py", text, f'"SELECT * FROM {table}"')
+    return Mutation(f"sql: {table} unfiltered", "held.py", text, f'"SELECT * FROM {table}"')
 
 
 MUTATIONS = (
-    Mutation(
-        "organisation: any", "queries.py", 'OWN_ORG = "org_id = {org:String}"', 'OWN_ORG = "1"'
-    ),
+    Mutation("organisation: any", "held.py", 'OWN_ORG = "org_id = {org:String}"', 'OWN_ORG = "1"'),
     Mutation(
         "organisation: any but the own",
-        "queries.py",
+        "held.py",
         'OWN_ORG = "org_id = {org:String}"',
         'OWN_ORG = "org_id != {org:String}"',
     ),
     Mutation(
         "organisation: dropped within a project",
-        "queries.py",
+        "held.py",
         'f"{OWN_ORG} AND {OWN_PROJECT}"',
         "OWN_PROJECT",
     ),
-    Mutation("project: dropped", "queries.py", 'f"{OWN_ORG} AND {OWN_PROJECT}"', "OWN_ORG"),
+    Mutation("project: dropped", "held.py", 'f"{OWN_ORG} AND {OWN_PROJECT}"', "OWN_ORG"),
     Mutation(
         "project: or the organisation",
-        "queries.py",
+        "held.py",
         'f"{OWN_ORG} AND {OWN_PROJECT}"',
         'f"({OWN_ORG} OR {OWN_PROJECT})"',
     ),
@@ -128,48 +126,48 @@ MUTATIONS = (
     ),
     Mutation(
         "is_stored: any tenant's id",
-        "queries.py",
+        "arrivals.py",
         "WHERE {own} AND trace_hash",
         "WHERE trace_hash",
     ),
     Mutation(
         "calls per minute: unfiltered",
-        "queries.py",
+        "arrivals.py",
         "WHERE {own} AND counted\n  AND start_time",
         "WHERE counted\n  AND start_time",
     ),
     Mutation(
         "first received: unfiltered",
-        "queries.py",
+        "arrivals.py",
         "AS first FROM calls WHERE {own}",
         "AS first FROM calls",
     ),
     Mutation(
         "recent spans: unfiltered",
-        "queries.py",
+        "arrivals.py",
         "FROM recent_spans\nWHERE {own}",
         "FROM recent_spans",
     ),
     Mutation(
         "outcomes: unfiltered",
-        "queries.py",
+        "arrivals.py",
         "FROM span_outcomes\nWHERE {own} AND",
         "FROM span_outcomes\nWHERE",
     ),
     Mutation(
         "counted since: unfiltered",
-        "queries.py",
+        "arrivals.py",
         "FROM calls AS c\nWHERE {own} AND received_at",
         "FROM calls AS c\nWHERE received_at",
     ),
-    Mutation("sql: conditions before the filter", "queries.py", ' {_BARRIER}"', '"'),
+    Mutation("sql: conditions before the filter", "held.py", ' {_BARRIER}"', '"'),
     _unbound("calls"),
     _unbound("calls_footprint"),
     _unbound("usage_hourly"),
     _unbound("span_outcomes"),
     Mutation(
         "sql: coefficients of others",
-        "queries.py",
+        "held.py",
         '"SELECT * FROM coefficients WHERE coef_id IN (SELECT coef_id FROM calls"\n'
         '    " WHERE {own} UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})"',
         '"SELECT * FROM coefficients"',
@@ -183,7 +181,7 @@ MUTATIONS = (
     Mutation("sql: own names keep a table's name", "sql.py", '_OWN = "own_"', '_OWN = ""'),
     Mutation(
         "sql: project dropped",
-        "queries.py",
+        "held.py",
         "within(text, reach)} {",
         "within(text, Reach(reach.org_id))} {",
     ),

@@ -13,9 +13,10 @@ from isolation.syntax import engine_imports, store_uses, unbound
 
 import ecomind_query
 import ecomind_receiver
-from ecomind_query import queries, sql
+from ecomind_query import arrivals, held, queries, sql
+from ecomind_query.held import SQL_TABLES, within
 from ecomind_query.periods import Period
-from ecomind_query.queries import CALL_FILTERS, DIMENSIONS, FILTERS, SQL_TABLES, Place, Queries
+from ecomind_query.queries import CALL_FILTERS, DIMENSIONS, FILTERS, Place, Queries
 from ecomind_receiver.tenants import Reach
 
 NOW = datetime(2026, 11, 18, 14, 32, tzinfo=UTC)
@@ -108,7 +109,8 @@ def texts(value: object, name: str) -> Iterator[tuple[str, str]]:
 
 CONSTANTS = [
     found
-    for name, value in vars(queries).items()
+    for module in (queries, arrivals, held)
+    for name, value in vars(module).items()
     if name.strip("_").isupper()
     for found in texts(value, name)
 ]
@@ -119,7 +121,7 @@ CONSTANTS = [
 def test_each_select_of_a_constant_is_held_to_its_tenant(
     name: str, text: str, reach: Reach
 ) -> None:
-    whole = queries.within(text, reach)
+    whole = within(text, reach)
     for slot, filling in SLOTS.items():
         whole = whole.replace(slot, filling)
     assert unbound(whole, reach) == []

@@ -23,7 +23,7 @@ from privacy.planting import Node
 
 from ecomind_query.bench.process import Server
 from ecomind_query.conformance.target import Target
-from ecomind_query.queries import SQL_TABLES
+from ecomind_query.held import SQL_TABLES
 from ecomind_receiver.ingest import JSON, PROTOBUF
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

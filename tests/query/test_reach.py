@@ -18,7 +18,8 @@ from query.rows import NOW, PAPER, Seed
 from ecomind_processor.footprint import Coefficients
 from ecomind_query import cursors
 from ecomind_query.errors import BadParameter, QueryError
-from ecomind_query.queries import SQL_TABLES, Queries
+from ecomind_query.held import SQL_TABLES
+from ecomind_query.queries import Queries
 from ecomind_query.reader import Reader
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import Reach, Tenant

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from ecomind_query import sql
 from ecomind_query.errors import QueryError
-from ecomind_query.queries import SQL_TABLES
+from ecomind_query.held import SQL_TABLES
 from ecomind_query.reader import Reader
 from ecomind_receiver.tenants import Reach
 
