@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ecomind_processor.footprint import Quantities
 from ecomind_semconv import blobs, dialects, usage
-from ecomind_semconv.units import MS_PER_SECOND
+from ecomind_semconv.units import MICROUSD_PER_USD, MS_PER_SECOND
 
 Value = str | int | float
 Given = Mapping[str, int | None]
@@ -52,8 +52,9 @@ class Reading(NamedTuple):
 def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) -> Reading:
     """Read one span. `scope` names its instrumentation; `failed`: its status is ERROR.
 
-    Counts are in tokens; measured energy comes in joules and leaves in millijoules. Never raises:
-    a bad value spoils its field, and no other attribute is looked at. Rules: docs/dialects.md.
+    Counts are in tokens; measured energy comes in joules and leaves in millijoules, spend in US
+    dollars and millionths of them. Never raises: a bad value spoils its field, and no other
+    attribute is looked at. Rules: docs/dialects.md.
     """
     found = dict(_found(attributes))
     scope = scope[: dialects.MAX_NAME_LENGTH]
@@ -65,6 +66,8 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
     given = {count: _given(count, found) for count in usage.COUNTS}
     measured_mj = _measured_mj(found.get("measured_energy"))
     units = _units(found)
+    used = any(given.values()) or measured_mj is not None or any(units.values())
+    spend_microusd = 0 if used else _spend_microusd(found.get("spend_usd"))
 
     stand_in = operation == "invoke_agent" and span.is_one_of(usage.STAND_INS)
     unused = given["input"] is None and given["output"] is None
@@ -76,11 +79,11 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
     elif (
         unused
         and measured_mj is None
-        and not (span.provider or any(models) or stand_in or any(units.values()))
+        and not (span.provider or any(models) or stand_in or any(units.values()) or spend_microusd)
     ):
         reason = "no_model"
 
-    infers = not reason and measured_mj is None and not any(units.values())
+    infers = not (reason or measured_mj is not None or any(units.values()) or spend_microusd)
     counts, states = _counted(span, given, infers=infers)
     quality = "estimated" if states & _NO_WHOLE else "partial" if states else "reported"
     return Reading(
@@ -90,7 +93,9 @@ def read(scope: str, attributes: Mapping[str, object], *, failed: bool = False) 
         place=_name(found, "region") or _host(found),
         service_tier=_name(found, "service_tier"),
         response_id="" if span.is_one_of(usage.REWRITTEN_IDS) else _text(found.get("response_id")),
-        counts=counts._replace(measured_energy_mj=measured_mj or 0, **units),
+        counts=counts._replace(
+            measured_energy_mj=measured_mj or 0, spend_microusd=spend_microusd, **units
+        ),
         states=states,
         usage_quality="" if reason else quality,
         reason=reason,
@@ -185,6 +190,11 @@ def _units(found: Mapping[str, Value]) -> dict[str, int]:
     seconds = {n: _float(found.get(f"{n}_s"), dialects.MAX_MEDIA_S) for n in ("audio", "video")}
     milliseconds = {f"{n}_ms": round((s or 0.0) * MS_PER_SECOND) for n, s in seconds.items()}
     return {"images": images if 0 <= images <= dialects.MAX_IMAGES else 0, **milliseconds}
+
+
+def _spend_microusd(value: Value | None) -> int:
+    """US dollars → millionths of them; 0 where there is none or it can't be."""
+    return round((_float(value, dialects.MAX_SPEND_USD) or 0.0) * MICROUSD_PER_USD)
 
 
 def _given(count: str, found: Mapping[str, Value]) -> int | None:

@@ -29,11 +29,13 @@ from ecomind_processor.footprint import (
     uncached_tokens,
 )
 from ecomind_processor.placement import water
-from ecomind_processor.resolution import HOURLY, MEASURED, UNITS
+from ecomind_processor.resolution import HOURLY, MEASURED, PRICE, SPEND, UNITS
 from ecomind_processor.terms import MARKET
 from ecomind_semconv.units import (
+    MICROUSD_PER_USD,
     MILLIJOULES_PER_WH,
     MS_PER_SECOND,
+    TOKENS_PER_MILLION,
     US_PER_SECOND,
     millijoules_to_wh,
     wh_to_mwh,
@@ -94,6 +96,7 @@ _TERMS = (
     _Term("e_image · images", "wh_per_image", lambda q: q.images),
     _Term("e_audio · seconds", "wh_per_audio_second", lambda q: q.audio_ms / MS_PER_SECOND),
     _Term("e_video · seconds", "wh_per_video_second", lambda q: q.video_ms / MS_PER_SECOND),
+    _Term("e_usd · US dollars", "wh_per_usd", lambda q: q.spend_microusd / MICROUSD_PER_USD),
 )
 
 _RATIOS = {
@@ -122,16 +125,14 @@ def _evidence(q: Quantities, c: Coefficients, factors: FactorSet | None) -> Iter
         yield _measurement(q)
     if factors is None or c.method in (MEASURED, compatible.METHOD):
         return
-    output = wh_to_mwh(c.wh_per_output_token)
+    if c.method == SPEND:
+        yield from _price(c, factors)
+        return
     if c.model_tier == STATED_TIER:
+        output = wh_to_mwh(c.wh_per_output_token)
         yield Step("e_out, idle capacity included", "as stated", output, "mWh", c.model_match)
     else:
-        yield from model_steps(c.model, factors)
-        idle = factors.constants["idle_share"]
-        yield Step(
-            "e_out, idle capacity included", f"output token · {number(idle.value)}", output, "mWh",
-            cite(factors, idle.by),
-        )  # fmt: skip
+        yield from _output(c, c.wh_per_output_token, factors)
     yield from _ratios(q, c, factors)
     yield from _units(q, c, factors)
 
@@ -142,6 +143,28 @@ def _measurement(q: Quantities) -> Step:
     formula = f"mJ ÷ mJ in a Wh = {number(energy_mj)} ÷ {number(MILLIJOULES_PER_WH)}"
     source = "stated by the call, as ecomind.measured.energy"
     return Step("Measured energy", formula, millijoules_to_wh(energy_mj), "Wh", source)
+
+
+def _output(c: Coefficients, wh: float, factors: FactorSet) -> Iterator[Step]:
+    """How the energy of an output token came about, `wh` with idle capacity."""
+    yield from model_steps(c.model, factors)
+    idle = factors.constants["idle_share"]
+    yield Step(
+        "e_out, idle capacity included", f"output token · {number(idle.value)}", wh_to_mwh(wh),
+        "mWh", cite(factors, idle.by),
+    )  # fmt: skip
+
+
+def _price(c: Coefficients, factors: FactorSet) -> Iterator[Step]:
+    """How the energy of a US dollar came about, where the set has a price."""
+    price = factors.constants.get(PRICE)
+    if price is None:
+        return
+    output = c.wh_per_usd * price.value / TOKENS_PER_MILLION
+    yield from _output(c, output, factors)
+    formula = "e_out · 1,000 ÷ price of a million output tokens"
+    values = f"{number(wh_to_mwh(output))} · 1,000 ÷ {number(price.value)}"
+    yield Step("e_usd", f"{formula} = {values}", c.wh_per_usd, "Wh", cite(factors, price.by))
 
 
 def _used(q: Quantities) -> set[str]:

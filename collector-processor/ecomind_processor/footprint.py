@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
+from ecomind_semconv.units import MICROUSD_PER_USD, MS_PER_SECOND, US_PER_SECOND
 
 LONG_INPUT_TOKENS = 32_000
 """Uncached input tokens beyond this many cost `wh_per_input_token_over_32k` more each."""
@@ -34,6 +34,7 @@ class Quantities(NamedTuple):
     audio_ms: int = 0
     video_ms: int = 0
     duration_us: int = 0  # of the call; 0: not known, so it bounds nothing
+    spend_microusd: int = 0  # paid for it, where that is all that is known
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Coefficients:
     co2e_g_per_second_embodied_high: float | None = None
     pue_high: float | None = None
     water_l_per_kwh_onsite_high: float | None = None
+    wh_per_usd: float = 0.0
 
     @cached_property
     def coef_id(self) -> int:
@@ -187,6 +189,7 @@ def it_energy_wh(q: Quantities, c: Coefficients) -> float:
         + c.wh_per_image * q.images
         + c.wh_per_audio_second * q.audio_ms / MS_PER_SECOND
         + c.wh_per_video_second * q.video_ms / MS_PER_SECOND
+        + c.wh_per_usd * q.spend_microusd / MICROUSD_PER_USD
         + c.wh_per_second * generation_seconds(q, c)
     )
 

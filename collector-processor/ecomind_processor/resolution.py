@@ -7,7 +7,8 @@ class costs, with a wide band.
 
 A method says which evidence is admitted. What it does not admit is passed over, down to the default
 class: `benchmark` takes no guessed size, `class` takes nothing else, `measured` takes measurements.
-What an organisation has stated (`terms.py`) comes after a measurement and before any method.
+What an organisation has stated (`terms.py`) comes after a measurement and before any method. A call
+of which only its price is known has a method of its own, `spend`, whatever was chosen.
 
 Formulas and tiers: docs/methodology.md.
 """
@@ -34,11 +35,15 @@ from ecomind_processor.terms import (
     Terms,
     market_text,
 )
-from ecomind_semconv.units import WH_PER_MILLIJOULE
+from ecomind_semconv.units import TOKENS_PER_MILLION, WH_PER_MILLIJOULE
 from ecomind_semconv.usage import BANDS
 
 MEASURED = "measured"
 """The method of a call that brings its own measurement."""
+SPEND = "spend"
+"""The method of a call of which nothing is known but what was paid for it."""
+PRICE = "spend_usd_per_million_output_tokens"
+"""The constant that money is turned into output tokens of the default class with."""
 
 
 class CallKey(NamedTuple):
@@ -53,6 +58,7 @@ class CallKey(NamedTuple):
     measured: bool  # the span carried ecomind.measured.energy
     usage_quality: str = "reported"  # of its counts: reported | partial | estimated; "": no call
     units: bool = False  # it made images, or made or read audio or video
+    spend: bool = False  # what was paid for it is all that is known
 
 
 class Energy(NamedTuple):
@@ -80,6 +86,8 @@ def resolve(
     chosen = method or method_on(key.day, factors, terms)
     if key.measured:
         spent = _measured(key, factors)
+    elif key.spend:
+        spent = _paid(factors)
     else:
         names = (key.response_model, key.request_model)
         stated = terms.energy_on(key.day, names, placed.facility, factors)
@@ -143,6 +151,20 @@ def identified(key: CallKey, factors: FactorSet) -> models.Match:
 def _measured(key: CallKey, factors: FactorSet) -> Energy:
     match = identified(key, factors)
     return Energy(MEASURED, match.model, match.how, "A", {"wh_per_measured_mj": WH_PER_MILLIJOULE})
+
+
+def _paid(factors: FactorSet) -> Energy:
+    """`spend`: the default class's output tokens that the amount buys, whatever model it names.
+
+    Nothing in a set from before the method, which has no price: its text says so.
+    """
+    match, price = models.default_class(factors), factors.constants.get(PRICE)
+    if price is None:
+        return Energy(SPEND, match.model, f"amount paid; {factors.id} has no price", match.tier, {})
+    output = match.wh_per_output_token * factors.constant("idle_share")
+    wh_per_usd = _settled(output * TOKENS_PER_MILLION / price.value)
+    how = "amount paid, at the price of the default class"
+    return Energy(SPEND, match.model, how, match.tier, {"wh_per_usd": wh_per_usd})
 
 
 def _by_ladder(key: CallKey, placed: Placement, factors: FactorSet) -> Energy:

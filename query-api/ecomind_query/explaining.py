@@ -21,6 +21,7 @@ from ecomind_query.errors import BadParameter
 from ecomind_query.models import Derivation, Explained, Range
 from ecomind_query.parameters import ExplainQuery
 from ecomind_semconv.units import (
+    MICROUSD_PER_USD,
     MS_PER_SECOND,
     US_PER_SECOND,
     joules_to_millijoules,
@@ -42,6 +43,7 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
         day=query.day or today,
         measured=query.measured_energy_wh is not None,
         units=bool(query.images or query.audio_s or query.video_s),
+        spend=bool(query.spend_usd),
     )
     check_method(query.method, factors)
     coefficients = resolve(key, factors, query.method, terms)
@@ -54,6 +56,9 @@ def quantities(query: ExplainQuery) -> Quantities:
         raise BadParameter("input_tokens", "includes cache_read_tokens and cache_write_tokens.")
     if query.reasoning_tokens > query.output_tokens:
         raise BadParameter("output_tokens", "includes reasoning_tokens.")
+    used = (query.input_tokens, query.output_tokens, query.images, query.audio_s, query.video_s)
+    if query.spend_usd and any(used):
+        raise BadParameter("spend_usd", "counts where nothing is used that can be counted itself.")
     return Quantities(
         input_tokens=query.input_tokens,
         cache_read_tokens=query.cache_read_tokens,
@@ -65,6 +70,7 @@ def quantities(query: ExplainQuery) -> Quantities:
         images=query.images,
         audio_ms=round(query.audio_s * MS_PER_SECOND),
         video_ms=round(query.video_s * MS_PER_SECOND),
+        spend_microusd=round(query.spend_usd * MICROUSD_PER_USD),
     )
 
 

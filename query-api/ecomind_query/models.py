@@ -44,7 +44,7 @@ class Totals(Model):
     water_ml_onsite: Range
     water_ml_offsite: Range
     water_ml: Range  # on site + off site, lows added to lows
-    cost_usd: float | None  # list price; None if no model in the set has a known price
+    cost_usd: float | None  # list prices and what invoices say was paid; None if none is known
     unpriced_calls: int
 
 

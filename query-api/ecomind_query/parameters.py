@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from ecomind_processor.dialect import MAX_MEASURED_J
 from ecomind_query.models import Model
+from ecomind_semconv.dialects import MAX_SPEND_USD
 from ecomind_semconv.units import joules_to_wh
 
 Text = Annotated[str, StringConstraints(max_length=128)]
@@ -126,6 +127,9 @@ class ExplainQuery(Model):
     images: Annotated[int, Field(ge=0, le=10_000)] = Field(0, description="Images made.")
     audio_s: Seconds = Field(0, description="Seconds of audio made or read.")
     video_s: Seconds = Field(0, description="Seconds of video made.")
+    spend_usd: Annotated[float, Field(ge=0, le=MAX_SPEND_USD, allow_inf_nan=False)] = Field(
+        0, description="US dollars paid, where nothing else is known of the usage."
+    )
     latency_s: Seconds = Field(0, description="Duration; bounds the method of EcoLogits.")
     measured_energy_wh: MeasuredWh | None = Field(
         None, description="IT energy that the caller measured; it goes before any method."

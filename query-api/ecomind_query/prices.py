@@ -1,4 +1,6 @@
-"""List prices, from the genai-prices library and the data it ships; nothing is fetched.
+"""What calls cost: list prices, or what was paid where an invoice is all that is known of them.
+
+List prices are from the genai-prices library and the data it ships; nothing is fetched.
 
 Sums over many calls are priced as the average call times their number: exact for prices per token
 and per request, and for a price that rises with the length of a prompt it takes the step of the
@@ -15,6 +17,7 @@ from functools import lru_cache
 from genai_prices import Usage, calc_price
 
 from ecomind_query.totals import Sums
+from ecomind_semconv.units import MICROUSD_PER_USD
 
 _PROVIDERS = {
     "azure.ai.inference": "azure",
@@ -28,7 +31,12 @@ _PROVIDERS = {
 def cost_usd(
     provider: str, models: tuple[str, ...], sums: Sums, priced_at: datetime
 ) -> float | None:
-    """List price of these calls in US dollars, by the first model that has one, or None."""
+    """What was paid, else the list price by the first model that has one, or None; US dollars.
+
+    Calls that were paid for share no sums with others: they have coefficients of their own.
+    """
+    if sums.spend_microusd:
+        return sums.spend_microusd / MICROUSD_PER_USD
     provider_id = _PROVIDERS.get(provider, provider) or None
     for model in filter(None, models):
         if _is_listed(provider_id, model):

@@ -64,7 +64,7 @@ _USAGE_ROWS = """
            hour, usage_quality, coef_id, calls, adjusted_calls_milli, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens,
            reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj,
-           images, audio_ms, video_ms, generation_us, generation_us_high
+           images, audio_ms, video_ms, spend_microusd, generation_us, generation_us_high
     FROM usage_hourly
     WHERE {own}
       AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
@@ -77,6 +77,7 @@ _USAGE_ROWS = """
            sign * toInt64(c.reasoning_tokens), sign * greatest(uncached, 0),
            sign * greatest(uncached - 32000, 0), sign * toInt64(c.measured_energy_mj),
            sign * toInt64(c.images), sign * toInt64(c.audio_ms), sign * toInt64(c.video_ms),
+           sign * toInt64(c.spend_microusd),
            sign * toInt64(c.generation_us), sign * toInt64(c.generation_us_high)
     FROM (
         SELECT *, toInt64(input_tokens) - cache_read_tokens - cache_write_tokens AS uncached
@@ -94,7 +95,7 @@ _RESTATED_ROWS = """
            hour, usage_quality, coef_id, calls, adjusted_calls_milli, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens,
            reasoning_tokens, uncached_tokens, input_tokens_over_32k, measured_energy_mj,
-           images, audio_ms, video_ms, generation_us, generation_us_high
+           images, audio_ms, video_ms, spend_microusd, generation_us, generation_us_high
     FROM restated_usage
     WHERE {own} AND restatement_id = {restatement:String}
       AND hour >= {whole_from:DateTime('UTC')} AND hour < {whole_to:DateTime('UTC')} {filters}
@@ -111,6 +112,7 @@ SELECT CAST([{groups}], 'Array(String)') AS group, provider,
        sum(r.input_tokens_over_32k) AS input_tokens_over_32k,
        sum(r.measured_energy_mj) AS measured_energy_mj, sum(r.images) AS images,
        sum(r.audio_ms) AS audio_ms, sum(r.video_ms) AS video_ms,
+       sum(r.spend_microusd) AS spend_microusd,
        sum(r.generation_us) AS generation_us, sum(r.generation_us_high) AS generation_us_high
 FROM ({rows}) AS r
 GROUP BY group, provider, request_model, response_model, month, usage_quality, coef_id
@@ -129,7 +131,7 @@ _CALL_COLUMNS = """
     start_time, received_at, duration_us, project_id, team, service, environment, provider,
     request_model, response_model, place, operation, scope, trace_hash, span_id, segment_id,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+    measured_energy_mj, images, audio_ms, video_ms, spend_microusd, usage_quality, usage_states,
     adjusted_calls_milli, signal, counted, reason, sign, coef_id
 """
 

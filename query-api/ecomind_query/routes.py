@@ -96,7 +96,7 @@ def _figures(receiver: Receiver, reader: Reader, desk: Desk) -> APIRouter:
 
     @router.get("/usage", summary="Totals by any mix of dimensions")
     async def usage(reach: Reading, query: Annotated[UsageQuery, Query()]) -> Usage:
-        """Calls, tokens, energy, CO2e, water and list price, by group and in total."""
+        """Calls, tokens, energy, CO2e, water and cost, by group and in total."""
         return await desk.ask(
             reader.usage,
             reach,

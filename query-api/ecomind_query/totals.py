@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ecomind_processor.footprint import Coefficients, Footprint, point, ranged
 from ecomind_processor.footprint import Range as Band
 from ecomind_query.models import Range, Totals
-from ecomind_semconv.units import MS_PER_SECOND, US_PER_SECOND
+from ecomind_semconv.units import MICROUSD_PER_USD, MS_PER_SECOND, US_PER_SECOND
 from ecomind_semconv.usage import STATES
 
 TERMS = (
@@ -30,6 +30,7 @@ TERMS = (
     ("images", "wh_per_image", 1),
     ("audio_ms", "wh_per_audio_second", MS_PER_SECOND),
     ("video_ms", "wh_per_video_second", MS_PER_SECOND),
+    ("spend_microusd", "wh_per_usd", MICROUSD_PER_USD),
     ("generation_us", "wh_per_second", US_PER_SECOND),
 )
 """Sum, the coefficient it is multiplied with, and how many of it make the coefficient's unit; the
@@ -52,12 +53,13 @@ class Sums(NamedTuple):
     images: int
     audio_ms: int
     video_ms: int
+    spend_microusd: int
     generation_us: int
     generation_us_high: int
 
 
 class Part(NamedTuple):
-    """Sums, the coefficients they are multiplied with, and their list price if there is one."""
+    """Sums, the coefficients they are multiplied with, and what they cost if that is known."""
 
     usage_quality: str
     sums: Sums

@@ -91,7 +91,7 @@ def _key(row: Mapping[str, Any], measured: bool) -> CallKey:
     return CallKey(
         row["provider"], row["request_model"], row["response_model"], row["place"],
         row["service_tier"], row["first_hour"].date(), measured, row["usage_quality"],
-        any(row[name] for name in ("images", "audio_ms", "video_ms")),
+        any(row[name] for name in ("images", "audio_ms", "video_ms")), bool(row["spend_microusd"]),
     )  # fmt: skip
 
 

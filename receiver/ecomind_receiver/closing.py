@@ -38,9 +38,11 @@ SUMS = (
     "calls", "adjusted_calls_milli", "input_tokens", "cache_read_tokens", "cache_write_tokens",
     "output_tokens", "reasoning_tokens", "uncached_tokens", "input_tokens_over_8k",
     "input_tokens_over_32k", "input_tokens_over_128k", "measured_energy_mj", "images", "audio_ms",
-    "video_ms", "generation_us", "generation_us_high", "duration_ms",
+    "video_ms", "generation_us", "generation_us_high", "duration_ms", "spend_microusd",
 )  # fmt: skip
-"""The integers of a row."""
+"""The integers of a row; a new one is the last."""
+LATER = ("spend_microusd",)
+"""Those that came after days were closed without them: a line ends before them where they are 0."""
 
 _CLOSE_COLUMNS = ["org_id", "day", "generation", "closed_at", "rows", "calls", "root"]
 
@@ -205,11 +207,16 @@ def digest(store: Store, org_id: str, day: date, threads: int = 1) -> tuple[int,
 
 
 def canonical(org_id: str, day: date, rows: list[dict[str, Any]]) -> Iterator[bytes]:
-    """The lines of a day: organisation, day, keys, then the integers."""
+    """The lines of a day: organisation, day, keys, then the integers.
+
+    Of `LATER`, zeros at the end are left out, so that a day from before them keeps its digest.
+    """
     for row in rows:
         hour = row["hour"].strftime("%Y-%m-%dT%H:00:00Z")
         keys = [row[name] for name in KEYS[:-2]]
         numbers = [int(row[name]) for name in SUMS]
+        while len(numbers) > len(SUMS) - len(LATER) and not numbers[-1]:
+            numbers.pop()
         yield line([org_id, day.isoformat(), *keys, hour, f"{row['coef_id']:016x}", *numbers])
 
 

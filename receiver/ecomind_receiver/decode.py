@@ -259,6 +259,7 @@ def decode_sql(
         "max_tokens": dialects.MAX_TOKENS,
         "max_images": dialects.MAX_IMAGES,
         "max_media_s": dialects.MAX_MEDIA_S,
+        "max_spend_usd": dialects.MAX_SPEND_USD,
         "max_name_length": dialects.MAX_NAME_LENGTH,
         "unreported_masks": _UNREPORTED_MASKS,
         "scope_masks": _SCOPE_MASKS,

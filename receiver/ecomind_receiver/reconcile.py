@@ -154,12 +154,25 @@ class Reconciler:
             self._correct(self._window_of(int(found["end"]) - self._window, int(found["end"])))
         self._finished = True
 
+    def _look_back(self, start: int, end: int) -> int:
+        """Seconds before `end` in which a span that the window holds may have come before.
+
+        A line of an invoice may be imported again as long as the first one is kept.
+        """
+        first = self._store.query(
+            "SELECT toUnixTimestamp(min(received_at)) AS first FROM calls"
+            f" WHERE received_at < {_at(end)} AND spend_microusd != 0 AND trace_hash IN ("
+            f" SELECT trace_hash FROM calls WHERE received_at >= {_at(start)}"
+            f" AND received_at < {_at(end)} AND spend_microusd != 0)"
+        )[0]["first"]
+        return max(self._resent_look_back, end - int(first)) if first else self._resent_look_back
+
     def _window_of(self, start: int, end: int) -> dict[str, object]:
         return {
             "from": _at(start),
             "to": _at(end),
             "look_back": self._window,
-            "resent_look_back": self._resent_look_back,
+            "resent_look_back": self._look_back(start, end),
             "token": f"reconcile-{end}",
             "columns": self._columns,
             "lent": LENT,

@@ -177,7 +177,7 @@ class Restater:
             key = CallKey(
                 row["provider"], row["request_model"], row["response_model"], row["place"],
                 row["service_tier"], row["first_day"], bool(row["is_measured"]),
-                row["usage_quality"], bool(row["has_units"]),
+                row["usage_quality"], bool(row["has_units"]), bool(row["has_spend"]),
             )  # fmt: skip
             found[row["new_key"]] = resolve(key, request.factors, request.method, terms)
         known_by_hour = self._catalogue.grids.zones("average")

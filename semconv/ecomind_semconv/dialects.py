@@ -102,6 +102,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "images": ("ecomind.usage.images",),
     "audio_s": ("ecomind.usage.audio",),
     "video_s": ("ecomind.usage.video",),
+    "spend_usd": ("ecomind.spend.amount",),
     "time_to_first": ("gen_ai.response.time_to_first_chunk",),
     "response_id": ("gen_ai.response.id", "ai.response.id", "llm.response.id"),
     "user": ("user.id", "enduser.id", "app.installation.id", "installation.id"),
@@ -151,6 +152,7 @@ GENAI_FIELDS = (
     "images",
     "audio_s",
     "video_s",
+    "spend_usd",
 )
 """A span with a value in one of these is a GenAI span; any other is counted and dropped."""
 
@@ -261,6 +263,7 @@ class LogEvent(NamedTuple):
     scope: str  # its scope begins with this
     kind: str  # its `event.kind`; "" means any
     provider: str
+    paid: bool = False  # it says what was paid, and is nothing without that
 
 
 LOG_EVENTS = (
@@ -268,14 +271,19 @@ LOG_EVENTS = (
     LogEvent("claude_code.api_request", "", "", "anthropic"),
     LogEvent("codex.sse_event", "", "response.completed", "openai"),
     LogEvent("gemini_cli.api_response", "", "", "gcp.gemini"),
+    LogEvent("ecomind.spend", "", "", "", paid=True),
 )
-"""Events of the coding CLIs that are calls; any other log record is counted and dropped."""
+"""Events that are calls, of the coding CLIs and for invoices; any other log record is counted and
+dropped."""
 
 MAX_TOKENS = 100_000_000
 """A count above this is not a count: it is treated as absent."""
 
 MAX_IMAGES, MAX_MEDIA_S = 10_000, 86_400
 """More images, or seconds of audio or video, than one call can have: treated as absent."""
+
+MAX_SPEND_USD = 1_000_000_000
+"""More US dollars than one record can have cost: treated as absent."""
 
 MAX_NAME_LENGTH = 128
 """Longer names are cut: a name is a label, never a place to carry content."""

@@ -30,6 +30,8 @@ ECOMIND_USAGE_AUDIO: Final = "ecomind.usage.audio"
 """double. Audio that the call made or read, in seconds."""
 ECOMIND_USAGE_VIDEO: Final = "ecomind.usage.video"
 """double. Video that the call made, in seconds."""
+ECOMIND_SPEND_AMOUNT: Final = "ecomind.spend.amount"
+"""double. What was paid for AI that reports no usage, in US dollars."""
 ECOMIND_ENERGY: Final = "ecomind.energy"
 """double. Energy attributed to the call, facility overhead included, in joules; the mid value."""
 ECOMIND_ENERGY_LOW: Final = "ecomind.energy_low"
@@ -249,6 +251,7 @@ ECOMIND_CONTEXT_ATTRIBUTES: Final = (
     ECOMIND_USAGE_IMAGES,
     ECOMIND_USAGE_AUDIO,
     ECOMIND_USAGE_VIDEO,
+    ECOMIND_SPEND_AMOUNT,
     USER_ID,
     ECOMIND_ORG,
     ECOMIND_PROJECT,

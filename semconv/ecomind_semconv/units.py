@@ -58,6 +58,13 @@ SECONDS_PER_HOUR: Final = 3600
 SECONDS_PER_DAY: Final = 86_400
 """Seconds in a UTC day; leap seconds are not counted, as in POSIX time."""
 
+# Money
+MICROUSD_PER_USD: Final = 1_000_000.0
+"""Millionths of a US dollar in a dollar."""
+
+TOKENS_PER_MILLION: Final = 1_000_000.0
+"""Tokens in the million that prices are stated for."""
+
 # Data
 BYTES_PER_KIB: Final = 1024
 """Bytes in a kibibyte."""

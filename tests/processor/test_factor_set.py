@@ -39,7 +39,7 @@ def test_the_committed_set_is_fresh(tmp_path: Path) -> None:
 def test_the_set_knows_itself(factors: FactorSet) -> None:
     assert (factors.id, factors.method) == ("ecomind-2026.2.0", "ecomind@v1")
     assert re.fullmatch(r"[0-9a-f]{64}", factors.sha256)
-    assert factors.published == date(2026, 11, 28)
+    assert factors.published == date(2026, 11, 29)
     assert "Mozilla Public License" in factors.notice
     assert FactorSet.load() is factors
 

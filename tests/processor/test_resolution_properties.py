@@ -46,6 +46,7 @@ KEYS = st.builds(
     measured=st.booleans(),
 )
 COUNTS = st.integers(0, 100_000_000)
+NEVER_NOTHING = ["input_tokens", "cache_read_tokens", "output_tokens", "spend_microusd"]
 CALLS = st.builds(Quantities, *[COUNTS] * len(Quantities._fields))
 NUMBERS = [f.name for f in fields(Coefficients) if f.type == "float"]
 
@@ -64,10 +65,10 @@ def test_the_same_key_gives_the_same_address(key: CallKey) -> None:
     assert resolve(key, FACTORS).coef_id == resolve(key, FACTORS).coef_id
 
 
-@given(KEYS, st.sampled_from(["input_tokens", "cache_read_tokens", "output_tokens"]))
-def test_tokens_never_cost_nothing(key: CallKey, quantity: str) -> None:
-    c = resolve(key._replace(measured=False), FACTORS)
-    f = footprint(Quantities()._replace(**{quantity: 1}), c)
+@given(KEYS, st.sampled_from(NEVER_NOTHING))
+def test_what_was_used_never_costs_nothing(key: CallKey, quantity: str) -> None:
+    key = key._replace(measured=False, spend=quantity == "spend_microusd")
+    f = footprint(Quantities()._replace(**{quantity: 1}), resolve(key, FACTORS))
     shown = (
         f.energy_wh,
         f.co2e_g_location,
@@ -104,7 +105,7 @@ def test_energy_is_linear_in_the_quantities(key: CallKey, tokens: int, out: int,
 @settings(max_examples=30)
 @given(KEYS)
 def test_a_long_input_costs_1_9_beyond_32k(key: CallKey) -> None:
-    c = resolve(key._replace(measured=False), FACTORS)
+    c = resolve(key._replace(measured=False, spend=False), FACTORS)
     at = footprint(Quantities(input_tokens=32_000), c).energy_wh.mid
     beyond = footprint(Quantities(input_tokens=33_000), c).energy_wh.mid - at
     assert math.isclose(beyond, 1.9 * at / 32, rel_tol=1e-6)

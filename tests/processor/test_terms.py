@@ -313,7 +313,7 @@ def test_nothing_stated_changes_nothing(key: CallKey, method: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(KEYS, st.floats(1e-6, 0.1))
 def test_terms_move_what_they_are_about_and_nothing_else(key: CallKey, wh: float) -> None:
-    key = key._replace(response_model="acme-chat", measured=False)
+    key = key._replace(response_model="acme-chat", measured=False, spend=False)
     plain = resolve(key, FACTORS)
     own = resolve(key, FACTORS, terms=Terms(energy=(energy(wh, model="acme-chat"),)))
     about = {"method", "model", "model_match", "model_tier", "band_energy"}

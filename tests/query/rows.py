@@ -71,6 +71,7 @@ _CALL: dict[str, Any] = {
     "images": 0,
     "audio_ms": 0,
     "video_ms": 0,
+    "spend_microusd": 0,
     "usage_quality": "reported",
     "counted": 1,
     "reason": "",

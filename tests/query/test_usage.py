@@ -293,6 +293,7 @@ COEFFICIENTS = st.sampled_from(
     [
         replace(PAPER, wh_per_call=0.003, wh_per_reasoning_token=0.0005),
         replace(PAPER, wh_per_image=2.0, wh_per_audio_second=0.1, wh_per_video_second=9.0),
+        replace(PAPER, wh_per_usd=3.0),
         replace(  # a smallest and a largest value, and seconds of generation
             PAPER,
             wh_per_second=0.01,
@@ -307,7 +308,9 @@ COEFFICIENTS = st.sampled_from(
     ]
 )
 CALLS = st.builds(
-    lambda i, o, r, w, ms: Quantities(i + r + w, r, w, o, o // 2, 0, i % 3, ms, 2 * ms, ms * 1000),
+    lambda i, o, r, w, ms: Quantities(
+        i + r + w, r, w, o, o // 2, 0, i % 3, ms, 2 * ms, ms * 1000, 7 * i
+    ),
     st.integers(0, 200_000),
     st.integers(0, 200_000),
     st.integers(0, 50_000),
@@ -327,7 +330,8 @@ def test_sums_give_what_the_single_calls_give(
     c = replace(coefficients, pue=pue, pue_high=coefficients.pue_high and pue * 1.2)
     uncached = [uncached_tokens(q) for q in calls]
     own = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    also = ("reasoning_tokens", "measured_energy_mj", "images", "audio_ms", "video_ms")
+    also = ("reasoning_tokens", "measured_energy_mj", "images", "audio_ms", "video_ms",
+            "spend_microusd")  # fmt: skip
     sums = Sums(
         calls=len(calls),
         adjusted_calls_milli=1000 * len(calls),

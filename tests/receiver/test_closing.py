@@ -15,7 +15,7 @@ from query.rows import Seed
 from support.receiver import make_settings
 
 from ecomind_processor.ledger import line, root
-from ecomind_receiver.closing import KEYS, SUMS, Closer, digest
+from ecomind_receiver.closing import KEYS, LATER, SUMS, Closer, canonical, digest
 from ecomind_receiver.store import Store
 
 DAY = date(2026, 11, 18)
@@ -92,6 +92,20 @@ def test_the_digest_by_hand(store: Store, closer: Closer) -> None:
     leaves = [hashlib.sha256(b"\x00" + each).digest() for each in sorted((ads, search))]
     by_hand = hashlib.sha256(b"\x01" + leaves[0] + leaves[1]).hexdigest()
     assert closes(store) == [(1, 2, 3, by_hand)]
+
+
+def test_what_came_later_ends_a_line_only_where_it_is_not_zero() -> None:
+    """A day that was closed without it keeps its digest."""
+    row: dict[str, object] = {**dict.fromkeys(KEYS, ""), **dict.fromkeys(SUMS, 0), "calls": 1}
+    row |= {"hour": datetime(2026, 11, 18, 9, tzinfo=UTC), "coef_id": 7}
+    without, paid = (
+        json.loads(*canonical("org_a", DAY, [row | {"spend_microusd": amount}]))
+        for amount in (0, 5)
+    )
+    before = SUMS[: -len(LATER)]
+    assert before[-1] == "duration_ms"
+    assert without[-len(before) :] == [1, *[0] * (len(before) - 1)]
+    assert paid == [*without, 5]
 
 
 def test_late_data_opens_a_generation_that_holds_the_difference(

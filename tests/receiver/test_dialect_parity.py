@@ -29,7 +29,7 @@ MILLISECOND = 1_000_000
 COLUMNS = (
     "provider", "request_model", "response_model", "operation", "place", "service_tier",
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-    "measured_energy_mj", "usage_states", "usage_quality", "reason", "identified",
+    "measured_energy_mj", "spend_microusd", "usage_states", "usage_quality", "reason", "identified",
 )  # fmt: skip
 ROWS = f"""
 SELECT span_id, response_hash != 0 AS identified, {", ".join(COLUMNS[:-1])}
@@ -146,6 +146,7 @@ names: dict[str, st.SearchStrategy[Any]] = {
     ),
     "stream": st.sampled_from([True, False, "true", "True", "false", 1]),
     "measured_energy": st.one_of(doubles, numbers, st.sampled_from(["12.5", "1e3"])),
+    "spend_usd": st.one_of(doubles, numbers, st.sampled_from(["12.5", "1e3", 1e9, 1e-7, 1.1e9])),
     "region": st.sampled_from(["eu-west-3", "x" * 200]),
     "host": st.tuples(st.sampled_from(["", "https://", "HTTP://"]), st.sampled_from(HOSTS)).map(
         "".join
@@ -164,7 +165,7 @@ blobs = st.dictionaries(count_names, in_blob, max_size=4).flatmap(
     )
 )
 USUAL = {f"{count}_tokens": st.integers(0, 5000) for count in usage.COUNTS}
-RARE = ("measured_energy", "error")  # they leave little to read
+RARE = ("measured_energy", "spend_usd", "error")  # they leave little to read
 FIELDS = {**names, **USUAL, "usage_blob": blobs}
 
 

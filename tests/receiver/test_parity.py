@@ -87,6 +87,11 @@ def calls(draw: st.DrawFn) -> tuple[CallKey, Quantities]:
             video_ms=draw(st.integers(0, 600_000)),
         )
         key = key._replace(units=bool(counts.images or counts.audio_ms or counts.video_ms))
+    paid = draw(st.integers(0, 3)) == 0
+    if paid and measured is None:  # nothing else is known; the amount is as fine as it is kept
+        amount = draw(st.integers(1, 10**9) | st.integers(1, 10**15))
+        counts = Quantities(spend_microusd=amount)
+        key = key._replace(units=False, spend=True)
     return key, counts
 
 
@@ -110,6 +115,8 @@ def span(key: CallKey, q: Quantities) -> dict[str, Any]:
         given["ecomind.usage.images"] = q.images
         given["ecomind.usage.audio"] = q.audio_ms / 1000
         given["ecomind.usage.video"] = q.video_ms / 1000
+    if key.spend:
+        given["ecomind.spend.amount"] = q.spend_microusd / 1e6
     if key.measured:
         given["ecomind.measured.energy"] = q.measured_energy_mj / 1000  # joules on the wire
     return given

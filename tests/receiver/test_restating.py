@@ -59,6 +59,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             "duration_us": 40_000 * number,
             "segment_id": number,
         }
+        if number % 13 == 0:  # nothing is known but what was paid
+            used = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+            given |= dict.fromkeys((*used, "measured_energy_mj"), 0)
+            given["spend_microusd"] = 1_000_000 + number
         rows.append((resolve(key_of(given), OLDER), given))
     seed.mixed(rows)
     Seed(store, "org_b").call(start_time=datetime(2024, 5, 1, tzinfo=UTC))
@@ -79,6 +83,7 @@ def key_of(row: dict[str, Any]) -> CallKey:
     return CallKey(
         row["provider"], row["request_model"], row["response_model"], row["place"], "",
         row["start_time"].date(), row["measured_energy_mj"] > 0, row["usage_quality"],
+        spend=row.get("spend_microusd", 0) > 0,
     )  # fmt: skip
 
 

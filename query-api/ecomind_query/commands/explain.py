@@ -54,6 +54,7 @@ def explain(
     images: Annotated[int | None, _help("Images made.")] = None,
     audio_s: Annotated[float | None, _help("Seconds of audio made or read.")] = None,
     video_s: Annotated[float | None, _help("Seconds of video made.")] = None,
+    spend_usd: Annotated[float | None, _help("US dollars paid, if that is all you know.")] = None,
     latency_s: Annotated[float | None, _help("Duration; bounds EcoLogits' method.")] = None,
     measured_energy_wh: Annotated[float | None, _help("IT energy that was measured.")] = None,
     service_tier: Annotated[str | None, _help("Such as batch.")] = None,

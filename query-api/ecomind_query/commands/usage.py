@@ -23,7 +23,7 @@ from ecomind_query.periods import DAY, full_hour, length, moment
 from ecomind_query.ui import format
 from ecomind_receiver.settings import Settings
 
-FIGURES = ("calls", "tokens", "energy", "CO2e", "water", "list price")
+FIGURES = ("calls", "tokens", "energy", "CO2e", "water", "cost")
 
 
 def usage(
@@ -97,7 +97,7 @@ def _with_range(show: Callable[[float], format.Figure], figure: Range) -> str:
 def _caption(answer: Usage) -> str:
     lines = ["Ranges are judgement bands, not confidence intervals. CO2e is location-based."]
     if answer.total.unpriced_calls:
-        lines.append(f"{answer.total.unpriced_calls:,} calls have no known list price.")
+        lines.append(f"{answer.total.unpriced_calls:,} calls have no known price.")
     if answer.provisional_from:
         lines.append(f"Provisional from {answer.provisional_from:%Y-%m-%d %H:%M} UTC on.")
     return "\n".join(lines)

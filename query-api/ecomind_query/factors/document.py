@@ -27,7 +27,7 @@ from ecomind_query.commands.common import fail
 from ecomind_query.factors import sensitivity, tables
 from ecomind_query.factors.compile import SOURCE_DIR
 from ecomind_query.factors.published import UNITS, Call, comparisons, published
-from ecomind_receiver.closing import CLOSES_AFTER, KEYS, SUMS, canonical
+from ecomind_receiver.closing import CLOSES_AFTER, KEYS, LATER, SUMS, canonical
 from ecomind_semconv.usage import BANDS
 
 PAGE = Path("docs/methodology.md")
@@ -55,6 +55,9 @@ EXAMPLES = (
     ),
 )  # fmt: skip
 """Heading, a sentence and the call of each worked example."""
+
+ONE_DOLLAR = Call(model="any", provider="openai", place="USA", spend_usd=1.0)
+"""The example of the method `spend`."""
 
 COMPARED = (
     ("gpt-4o", "openai"), ("gpt-4o-mini", "openai"), ("claude-sonnet-4-5", "anthropic"),
@@ -136,6 +139,7 @@ def _context(factors: FactorSet) -> dict[str, Any]:
         "components": list(sensitivity.components(factors)),
         "comparisons": list(comparisons(factors)),
         "evidence": published().evidence,
+        "spend": footprint(ONE_DOLLAR.quantities, ONE_DOLLAR.coefficients(factors)),
         "sides": [_side(model, provider, factors) for model, provider in COMPARED],
         "library_models": sum(
             a.by.startswith("ecologits-0.11.3") for a in factors.architectures.values()
@@ -145,6 +149,7 @@ def _context(factors: FactorSet) -> dict[str, Any]:
         "close_days": CLOSES_AFTER.days,
         "close_keys": KEYS,
         "close_sums": SUMS,
+        "close_later": LATER,
         "digest": _digest(factors),
     }
 

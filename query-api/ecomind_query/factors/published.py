@@ -20,7 +20,7 @@ from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients, Quantities, Range, footprint
 from ecomind_processor.resolution import CallKey, resolve
 from ecomind_query.factors.sources import NotNegative, Positive, Row, Text
-from ecomind_semconv.units import joules_to_wh
+from ecomind_semconv.units import MICROUSD_PER_USD, joules_to_wh
 
 UNITS = {"energy_wh": "Wh", "co2e_g_location": "g", "water_ml_onsite": "mL", "water_ml": "mL"}
 """Unit of each figure that may be compared; `water_ml` is on site and at power plants together."""
@@ -34,18 +34,24 @@ class Call(Row):
     place: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    spend_usd: float = 0.0
 
     def coefficients(self, factors: FactorSet, method: str = "") -> Coefficients:
         """The coefficients of the call on the day of the set."""
         key = CallKey(
-            self.provider, "", self.model, self.place, "", factors.published, measured=False
-        )
+            self.provider, "", self.model, self.place, "", factors.published, measured=False,
+            spend=self.spend_usd > 0,
+        )  # fmt: skip
         return resolve(key, factors, method)
 
     @property
     def quantities(self) -> Quantities:
         """What the call consumed."""
-        return Quantities(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
+        return Quantities(
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            spend_microusd=round(self.spend_usd * MICROUSD_PER_USD),
+        )
 
 
 class Figure(Row):

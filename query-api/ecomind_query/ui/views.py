@@ -79,7 +79,7 @@ def cards(overview: Overview) -> list[Card]:
         _card(
             "energy", "Energy", format.energy, now.energy_wh, before.energy_wh,
             ("Per call", str(format.energy(per_call_wh))),
-            ("List price", "not available" if now.cost_usd is None else format.money(now.cost_usd)),
+            ("Cost", "not available" if now.cost_usd is None else format.money(now.cost_usd)),
         ),
         _card(
             "co2e", "CO₂e", format.carbon, now.co2e_g_location, before.co2e_g_location,

@@ -10,7 +10,7 @@ SELECT
     any(calls.input_tokens), any(calls.cache_read_tokens), any(calls.cache_write_tokens), any(calls.output_tokens),
     any(calls.reasoning_tokens), any(calls.lent_reasoning), any(calls.parent_span_id) != 0 AND bitAnd(usage_states, {{ made.reasoning_bits }}) = 0,
     any(calls.coef_id) IN (SELECT coef_id FROM coefficients WHERE method = 'measured'),
-    any(calls.images + calls.audio_ms + calls.video_ms > 0), any(calls.usage_quality), usage_states,
+    any(calls.images + calls.audio_ms + calls.video_ms > 0), any(calls.spend_microusd), any(calls.usage_quality), usage_states,
     'stored', any(calls.reason), segment_id, counted,
     min(received_at) < {{ from }},
     cityHash64(cityHash64(org_id), trace_hash, span_id),

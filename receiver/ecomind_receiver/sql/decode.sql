@@ -17,6 +17,10 @@ if({{ at(field) }} = 0, NULL, coalesce(ints[{{ at(field) }}], accurateCastOrNull
 {% macro float(field) -%}
 if({{ at(field) }} = 0, NULL, coalesce(doubles[{{ at(field) }}], toFloat64(ints[{{ at(field) }}]), toFloat64OrNull(texts[{{ at(field) }}])))
 {%- endmacro %}
+{# US dollars → millionths of them; 0 where there is none or it can't be. #}
+{% macro microusd(field) -%}
+ifNull(if({{ float(field) }} BETWEEN 0 AND {{ max_spend_usd }}, toUInt64(round({{ float(field) }} * 1e6)), 0), 0)
+{%- endmacro %}
 {% macro flag(field) -%}
 ({{ at(field) }} != 0 AND (bools[{{ at(field) }}] OR lower({{ text(field) }}) = 'true'))
 {%- endmacro %}
@@ -119,7 +123,7 @@ WITH
             end_ns - least(if({{ int('duration_ms') }} BETWEEN 0 AND 86400000, toUInt64({{ int('duration_ms') }}) * 1000000, 0), end_ns) AS start_ns,
             {{ text('event') }} AS event,
             {{ text('event_kind') }} AS event_kind,
-            {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
+            {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}{% if fact.paid %} AND stated_microusd > 0{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
             {% else %}
             start_ns,
             hasAny(fields, {{ genai_numbers }}) AS genai,
@@ -147,6 +151,7 @@ WITH
             {{ int('images') }} AS raw_images,
             {{ float('audio_s') }} AS raw_audio_s,
             {{ float('video_s') }} AS raw_video_s,
+            {{ microusd('spend_usd') }} AS stated_microusd,
             {{ float('time_to_first') }} AS time_to_first,
             {{ claim('claimed_org', 'org_id') }} + {{ claim('claimed_project', 'project_id') }} + resource_claims AS claims
         FROM indexed
@@ -158,7 +163,7 @@ WITH
             multiIf(span_team != '', span_team, resource_team != '', resource_team, 'unattributed') AS team,
             transform(emitted_operation, {{ literal(operations.keys() | list) }}, {{ literal(operations.values() | list) }}) AS operation,
             multiIf(emitted_provider != '', emitted_provider,
-                    {%- if signal == 'log' %}{% for fact in log_events %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
+                    {%- if signal == 'log' %}{% for fact in log_events if fact.provider %} event = {{ literal(fact.name) }}, {{ literal(fact.provider) }},{% endfor %}{% endif %}
                     {%- for provider, mask in scope_masks['stand_ins'].items() %} {{ known(mask) }}, {{ literal(provider) }},{% endfor %}
 
                     transform(extract(host, {{ host_pattern }}), {{ literal(host_providers.keys() | list) }}, {{ literal(host_providers.values() | list) }}, '')) AS provider,
@@ -179,7 +184,7 @@ WITH
     given AS
     (
         SELECT
-            * EXCEPT (input_count, output_count, read_count, write_count, reasoning_count),
+            * EXCEPT (input_count, output_count, read_count, write_count, reasoning_count, stated_microusd),
             operation IN {{ literal(containers) }} AS container,
             {{ both("operation = 'invoke_agent'", of_scope('stand_ins')) }} AS stand_in,
             input_count IS NULL AS input_absent,
@@ -188,6 +193,7 @@ WITH
             write_count IS NULL AS no_cache_write,
             reasoning_count IS NULL AS no_reasoning_count,
             images + audio_ms + video_ms = 0 AS no_units,
+            stated_microusd * {{ both('images + audio_ms + video_ms = 0', 'measured_mj IS NULL', 'ifNull(input_count, 0) + ifNull(output_count, 0) + ifNull(read_count, 0) + ifNull(write_count, 0) + ifNull(reasoning_count, 0) = 0') }} AS spend_microusd,
             ifNull(input_count, 0) AS given_input,
             ifNull(output_count, 0) AS given_output,
             ifNull(read_count, 0) AS given_read,
@@ -201,7 +207,7 @@ WITH
             * EXCEPT (failed),
             multiIf({{ both('container', 'NOT stand_in') }}, 'container',
                     {{ both('input_absent', 'output_absent', 'failed') }}, 'error',
-                    {{ both('input_absent', 'output_absent', 'NOT stand_in', 'measured_mj IS NULL', 'no_units', "provider = ''", "request_model = ''", "response_model = ''") }}, 'no_model',
+                    {{ both('input_absent', 'output_absent', 'NOT stand_in', 'measured_mj IS NULL', 'no_units', 'spend_microusd = 0', "provider = ''", "request_model = ''", "response_model = ''") }}, 'no_model',
                     '') AS reason
         FROM given
     ),
@@ -210,8 +216,8 @@ WITH
         SELECT
             *,
             reason = '' AS billable,
-            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units') }} AS infers,
-            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units', "operation != 'embeddings'") }} AS chat
+            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units', 'spend_microusd = 0') }} AS infers,
+            {{ both("reason = ''", 'measured_mj IS NULL', 'no_units', 'spend_microusd = 0', "operation != 'embeddings'") }} AS chat
         FROM judged
     ),
     heard AS
@@ -282,7 +288,7 @@ SELECT
     input_tokens, cache_read AS cache_read_tokens, cache_write AS cache_write_tokens, output_tokens,
     least(reasoning, output_tokens) AS reasoning_tokens,
     ifNull(measured_mj, 0) AS measured_energy_mj,
-    images, audio_ms, video_ms,
+    images, audio_ms, video_ms, spend_microusd,
     usage_quality, states AS usage_states,
     {{ made.adjusted_milli('trace_state') }} AS adjusted_calls_milli,
     multiIf({{ either('length(trace_id) != 16', 'length(span_id) != 8', "trace_id = repeat('\\0', 16)", "span_id = repeat('\\0', 8)") }}, 'bad_id',

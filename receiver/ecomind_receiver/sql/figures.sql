@@ -26,6 +26,7 @@ toUInt64(if(wh_per_second + co2e_g_per_second_embodied = 0, 0, round(seconds{{ s
  + wh_per_image * images
  + wh_per_audio_second * audio_ms / 1000
  + wh_per_video_second * video_ms / 1000
+ + wh_per_usd * spend_microusd / 1000000
 {%- if timed %}
 
  + {{ of_side('wh_per_second', side) }} * seconds{{ side }}

@@ -9,10 +9,10 @@
 {% macro time_of(by_hour, start="toUnixTimestamp(start_time)", unit=1) -%}
 toUInt64(intDiv({{ start }}, {{ (3600 if by_hour else 86400) * unit }}))
 {%- endmacro %}
-{% macro resolve_key(terms, time, request_model='request_model', response_model='response_model', place='place', measured='measured', units='units') -%}
+{% macro resolve_key(terms, time, request_model='request_model', response_model='response_model', place='place', measured='measured', units='units', spend='spend_microusd != 0') -%}
 {% if terms %}bitXor({{ terms_id(terms) }}, {% endif %}
 cityHash64(cityHash64(provider), cityHash64({{ request_model }}), cityHash64({{ response_model }}), cityHash64({{ place }}),
-           cityHash64(service_tier), cityHash64(usage_quality), {{ time }}, {{ measured }} + 2 * ({{ units }})){{ ')' if terms }}
+           cityHash64(service_tier), cityHash64(usage_quality), {{ time }}, {{ measured }} + 2 * ({{ units }}) + 4 * ({{ spend }})){{ ')' if terms }}
 {%- endmacro %}
 {# Calls × 1000 that a sampled span stands for: OpenTelemetry's consistent sampling, tracestate `ot=th:…`, threshold of 56
    bits. One in a million is the least that is believed; anything else stands for itself. #}
@@ -26,7 +26,7 @@ if({{ digits }} = '' OR {{ threshold }} > 72057521980398592, 1000, toUInt64(roun
 {# What calls of two instrumentations without the provider's id have in common, if they are one call. Without usage they must
    share a trace too. #}
 {% macro alike_key() -%}
-cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, if(usage_quality = 'estimated', trace_hash, 0))
+cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, spend_microusd, if(usage_quality = 'estimated', trace_hash, 0))
 {%- endmacro %}
 {# A call that says what it used and not of which model, and one whose reasoning tokens were not reported: the span above
    may know. #}

@@ -6,7 +6,7 @@ INSERT INTO calls
     (org_id, project_id, team, service, environment, provider, request_model, response_model, place,
      operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_id, parent_span_id,
      response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+     output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, spend_microusd, usage_quality, usage_states,
      adjusted_calls_milli, counted, reason, sign, coef_id, generation_us, generation_us_high,
      energy_wh, co2e_g, water_ml, received_at, segment_id, retention_class)
 SELECT
@@ -14,7 +14,7 @@ SELECT
     operation, service_tier, scope, signal, start_time, duration_us, time_to_first_us, trace_hash, span_number,
     if(lent OR {{ made.nameless() }} OR {{ made.lacks_reasoning() }}, parent_number, 0) AS parent_span_id,
     response_hash, user_hash, session_hash, input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, usage_quality, usage_states,
+    output_tokens, reasoning_tokens, lent_reasoning, measured_energy_mj, images, audio_ms, video_ms, spend_microusd, usage_quality, usage_states,
     adjusted_calls_milli,
     final_reason = '' AS counted,
     if(verdict != '', verdict, reason) AS final_reason,

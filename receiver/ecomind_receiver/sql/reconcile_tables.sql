@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS {{ staging }}
     scope LowCardinality(String), signal LowCardinality(String),
     start_time DateTime64(6, 'UTC'), duration_us UInt64, trace_hash UInt64, span_number UInt64, parent_number UInt64, response_hash UInt64,
     input_tokens UInt32, cache_read_tokens UInt32, cache_write_tokens UInt32, output_tokens UInt32, reasoning_tokens UInt32,
-    lent_reasoning UInt32, lent UInt8, measured UInt8, units UInt8, usage_quality LowCardinality(String), usage_states UInt16,
+    lent_reasoning UInt32, lent UInt8, measured UInt8, units UInt8, spend_microusd UInt64, usage_quality LowCardinality(String), usage_states UInt16,
     outcome LowCardinality(String), reason LowCardinality(String),
     segment_id UInt64, counted UInt8, settled UInt8, span_key UInt64, twin_key UInt64, resolve_key UInt64, name_key UInt64, row UInt64
 )

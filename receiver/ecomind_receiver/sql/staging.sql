@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS {{ staging }}
     trace_hash UInt64, span_number UInt64, parent_number UInt64, response_hash UInt64, user_hash UInt64, session_hash UInt64,
     input_tokens UInt32, cache_read_tokens UInt32, cache_write_tokens UInt32, output_tokens UInt32,
     reasoning_tokens UInt32, measured_energy_mj UInt64,
-    images UInt32, audio_ms UInt32, video_ms UInt32,
+    images UInt32, audio_ms UInt32, video_ms UInt32, spend_microusd UInt64,
     usage_quality LowCardinality(String), usage_states UInt16, adjusted_calls_milli UInt64,
     outcome LowCardinality(String), reason LowCardinality(String),
     received_at DateTime('UTC'), trace_id String, span_id String, resolve_key UInt64, span_key UInt64, twin_key UInt64, name_key UInt64, measured UInt8, units UInt8,
