@@ -33,6 +33,9 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
     "explain": Word("ecomind_query.commands.explain", "explain", "Derive one call's footprint."),
     "whatif": Word("ecomind_query.commands.whatif", "whatif", "The same calls elsewhere."),
     "ingest": Word("ecomind_query.commands.ingest", "ingest", "Send files of OTLP traces."),
+    "spend": {
+        "import": Word("ecomind_query.commands.spend", "import_", "Import an invoice."),
+    },
     "sql": Word("ecomind_query.commands.sql", "sql", "Run one SELECT over your calls."),
     "doctor": Word("ecomind_query.commands.doctor", "doctor", "Say what is wrong and the fix."),
     "settings": Word("ecomind_query.commands.settings", "settings", "List every setting."),
@@ -101,6 +104,7 @@ GROUPS = {
     "keys": "API keys of an organisation.",
     "overrides": "Factors that an organisation states itself.",
     "bench": "Measure what this machine can do.",
+    "spend": "AI that has no telemetry, from invoices.",
     "grid": "Hourly carbon intensities.",
     "factors": "Work on emission factor sets.",
 }

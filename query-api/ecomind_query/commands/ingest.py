@@ -5,8 +5,6 @@ Where no server runs, the command stores them itself, waits for the result and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ecomind_query.commands import running
 from ecomind_query.commands.common import (
     FAILED,
     NOT_STARTED,
@@ -28,8 +25,7 @@ from ecomind_query.commands.common import (
 )
 from ecomind_query.commands.counted import Counted
 from ecomind_query.commands.otlp_files import FileError, find, read
-from ecomind_query.commands.sinks import HttpSink, OwnSink, Sink, Unreachable, own
-from ecomind_receiver.settings import Settings
+from ecomind_query.commands.sinks import OwnSink, Sink, Unreachable, chosen
 
 
 @dataclass
@@ -69,7 +65,7 @@ def ingest(
     from ecomind_receiver.tls import TlsError
 
     try:
-        with _sink(settings, endpoint) as sink:
+        with chosen(settings, endpoint) as sink:
             summary = send(files, sink, Console(stderr=True))
             if isinstance(sink, OwnSink):
                 summary.counted = sink.counted(summary.spans)
@@ -110,16 +106,6 @@ def _send_file(file: Path, sink: Sink, summary: Summary) -> None:
     else:
         summary.files += 1
     summary.spans += records
-
-
-@contextmanager
-def _sink(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
-    server = None if endpoint else running.find(settings.data_dir)
-    if endpoint or server:
-        yield HttpSink(endpoint or (server.otlp_http if server else ""), settings, own=not endpoint)
-        return
-    with own(settings) as sink:
-        yield sink
 
 
 def _report(summary: Summary, as_json: bool) -> None:

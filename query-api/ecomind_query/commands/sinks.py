@@ -1,4 +1,4 @@
-"""Where `ecomind ingest` sends requests: to a listening receiver, or to one of its own.
+"""Where commands send requests that hold telemetry: to a listening receiver, or to one of its own.
 
 Both take the very same path from the bytes on. A receiver that asks for patience gets it; any other
 refusal is an error of the file.
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from ecomind_query.commands import source
+from ecomind_query.commands import running, source
 from ecomind_query.commands.access import Access, AccessError
 from ecomind_query.commands.counted import Counted, Counting
 from ecomind_query.commands.otlp_files import FileError, Request
@@ -170,6 +170,17 @@ class OwnSink:
             if error.retry_after_seconds is not None:
                 raise Busy(error.retry_after_seconds, error.message) from error
             raise FileError(error.message) from error
+
+
+@contextmanager
+def chosen(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
+    """What is at the endpoint, else the server on the data directory, else a receiver of ours."""
+    server = None if endpoint else running.find(settings.data_dir)
+    if endpoint or server:
+        yield HttpSink(endpoint or (server.otlp_http if server else ""), settings, own=not endpoint)
+        return
+    with own(settings) as sink:
+        yield sink
 
 
 @contextmanager
