@@ -15,7 +15,8 @@ from ecomind_processor.explain import Explanation, explain
 from ecomind_processor.factors import FactorSet, FactorSetError
 from ecomind_processor.footprint import Quantities
 from ecomind_processor.footprint import Range as Band
-from ecomind_processor.resolution import METHODS, CallKey, resolve
+from ecomind_processor.hourly import Grids
+from ecomind_processor.resolution import METHODS, CallKey, in_hour, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import Derivation, Explained, Range
@@ -29,7 +30,9 @@ from ecomind_semconv.units import (
 )
 
 
-def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS) -> Explained:
+def explained(
+    query: ExplainQuery, today: datetime.date, grids: Grids, terms: Terms = NO_TERMS
+) -> Explained:
     """The footprint of the described call and every step to it. Raises BadParameter."""
     if query.region and query.zone:
         raise BadParameter("zone", "names the place a second time; give region or zone.")
@@ -47,6 +50,9 @@ def explained(query: ExplainQuery, today: datetime.date, terms: Terms = NO_TERMS
     )
     check_method(query.method, factors)
     coefficients = resolve(key, factors, query.method, terms)
+    if query.hour is not None:
+        began = datetime.datetime.combine(key.day, datetime.time(query.hour), datetime.UTC)
+        coefficients = in_hour(coefficients, began, grids, factors)
     return _answer(explain(quantities(query), coefficients), key, factors)
 
 

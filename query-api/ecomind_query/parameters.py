@@ -138,6 +138,12 @@ class ExplainQuery(Model):
     method: Text = Field("", description="Method; the organisation's or the set's own if left out.")
     factor_set: Text = Field("", description="Factor set; the one in use if left out.")
     day: date | None = Field(None, description="UTC day of the call; today if left out.")
+    hour: int | None = Field(
+        None,
+        ge=0,
+        le=23,
+        description="UTC hour of that day: takes the grid's intensity in it, where one is known.",
+    )
 
 
 class OverviewQuery(Model):

@@ -124,7 +124,7 @@ def _figures(receiver: Receiver, reader: Reader, desk: Desk) -> APIRouter:
         What your organisation has approved of factors holds here as on its calls.
         """
         terms = receiver.agreements.of(reach.org_id)
-        return explained(query, datetime.now(UTC).date(), terms)
+        return explained(query, datetime.now(UTC).date(), receiver.grids, terms)
 
     @router.get("/overrides", summary="What your organisation states of factors", responses=_AWAY)
     async def overrides(reach: Reading) -> Overrides:

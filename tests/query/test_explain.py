@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_measurement_of_nothing_is_one() -> None:
     assert answer["steps"][1]["formula"] == "e_mj · measured mJ = 2.77778e-07 · 0"
 
 
+def test_the_grid_of_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.8129 Wh at 100 g/kWh in the one hour that the table knows, at 217.41 in the next."""
+    table = tmp_path / "grid.csv"
+    table.write_text("zone,hour,g_per_kwh,source\nGBR,2026-11-18T13:00Z,100,My utility\n", "utf-8")
+    monkeypatch.setenv("ECOMIND_GRID_HOURLY", f"file:{table}")
+    words = "gpt-4o --provider openai --input-tokens 1000 --output-tokens 300 --zone GBR"
+    words += " --day 2026-11-18 --hour "
+    known, unknown = (explained(*(words + hour).split()) for hour in ("13", "14"))
+    assert known["co2e_g_location"]["mid"] == pytest.approx(0.08129, abs=5e-6)
+    assert (known["tier_grid"], unknown["tier_grid"]) == ("A", "C")
+    assert unknown["co2e_g_location"]["mid"] == pytest.approx(0.8129 * 0.21741, abs=5e-5)
+    assert known["energy_wh"] == unknown["energy_wh"]
+
+
 def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
     words = "acme-1 --provider acme --region nowhere --output-tokens 9"
     answer = explained(*words.split())
@@ -86,6 +101,7 @@ def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
         (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "--output-tokens: incl"),
         (["gpt-4o", "--input-tokens", "5", "--cache-read-tokens", "6"], "includes cache_read"),
         (["gpt-4o", "--day", "yesterday"], "--day: "),
+        (["gpt-4o", "--hour", "24"], "--hour: it must be less than or equal to 23"),
     ],
 )
 def test_what_is_refused_says_why(words: list[str], says: str) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ecomind_processor.derivation import number
 from ecomind_processor.terms import NO_TERMS, Terms
-from ecomind_query.commands import control, running
+from ecomind_query.commands import control, running, source
 from ecomind_query.commands.common import (
     AsJson,
     DataDir,
@@ -61,6 +61,7 @@ def explain(
     method: Annotated[str | None, _help("Such as ecologits@0.11.3; the set's own.")] = None,
     factor_set: Annotated[str | None, _help("The one in use if left out.")] = None,
     day: Annotated[str | None, _help("UTC day of the call, as 2026-11-28; today.")] = None,
+    hour: Annotated[int | None, _help("UTC hour: takes the grid's intensity in it.")] = None,
     org: Annotated[
         str | None, _help("Apply what this organisation has approved, from the control store.")
     ] = None,
@@ -75,7 +76,7 @@ def explain(
     terms = _terms(org, settings) if org else NO_TERMS
     with running.refusals(model="MODEL"):
         query = checked(ExplainQuery, given, model="MODEL")
-        answer = explained(query, datetime.now(UTC).date(), terms)
+        answer = explained(query, datetime.now(UTC).date(), source.grids(settings), terms)
     if as_json:
         print_json(answer)
     else:
