@@ -1,13 +1,15 @@
-"""A store from before `recent_spans` knew projects, opened by this version."""
+"""A store from before a migration, opened by this version."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+from query.rows import Seed
 from support.receiver import make_settings
 
 from ecomind_query.reader import Reader
+from ecomind_receiver.closing import Closer, digest
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import Reach
 
@@ -32,5 +34,25 @@ def test_older_spans_are_the_organisations_and_no_projects(tmp_path: Path) -> No
         assert [span.service for span in reader.received(Reach("org_a"), 5).spans] == ["shop"]
         assert reader.received(Reach("org_a", "default"), 5).spans == []
         assert reader.received(Reach("org_b"), 5).spans == []
+    finally:
+        store.close()
+
+
+def test_a_day_that_was_closed_before_spend_keeps_its_digest(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, retention_days=3650)
+    store = Store(settings)
+    Seed(store, "org_a").call()
+    store.insert("reconciled", ["window_end", "corrections"], [[datetime.now(UTC), 0]])
+    closer = Closer(store)
+    closer.close_days(datetime(2026, 11, 21, tzinfo=UTC))
+    closer.stop()
+    (close,) = store.query("SELECT rows, calls, root FROM day_closes")
+    store.command("ALTER TABLE closed_usage DROP COLUMN spend_microusd")
+    store.command("ALTER TABLE schema_migrations DELETE WHERE number = 7 SETTINGS mutations_sync=1")
+    store.close()
+
+    store = Store(settings)
+    try:
+        assert digest(store, "org_a", date(2026, 11, 18)) == tuple(close.values())
     finally:
         store.close()
