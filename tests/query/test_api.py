@@ -299,6 +299,15 @@ def test_a_statement_that_changes_something_is_refused(api: Api) -> None:
     )
 
 
+def test_a_measured_call_is_explained(api: Api) -> None:
+    asked: dict[str, Any] = {"model": "gpt-4o", "provider": "openai", "output_tokens": 300}
+    answer = api.get("/v1/explain", params=asked | {"measured_energy_wh": 0.5}).json()
+    assert (answer["tier_energy"], answer["method"]) == ("A", "measured")
+    assert answer["energy_wh"]["mid"] == pytest.approx(0.6)
+    refused = api.get("/v1/explain", params=asked | {"measured_energy_wh": -0.5})
+    assert "measured_energy_wh" in problem(refused, 422)
+
+
 def test_health_and_metrics(api: Api) -> None:
     assert api.get("/health").json() == {"status": "alive"}
     ready = api.get("/ready")
