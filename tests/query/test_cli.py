@@ -152,6 +152,21 @@ def test_files_go_over_otlp_to_the_running_server_and_are_read_through_it(
     assert "yes" in up.home.run("doctor", "--telemetry").stdout
 
 
+def test_an_invoice_goes_to_the_running_server(up: Up, tmp_path: Path) -> None:
+    file = tmp_path / "invoice.csv"
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    file.write_text(f"date,provider,amount_usd,team\n{today},openai,100,invoiced\n")
+    sent = up.home.json("spend", "import", str(file))
+    assert (sent["lines"], sent["sent"], sent["counted"]) == (1, True, None)
+
+    def found() -> Any:
+        rows = up.home.json("usage", "--group-by", "team", "--last", "2d")["rows"]
+        return [row["totals"] for row in rows if row["group"]["team"] == "invoiced"]
+
+    (totals,) = until(found)
+    assert (totals["calls"], totals["cost_usd"]) == (1, 100.0)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

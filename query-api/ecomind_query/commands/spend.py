@@ -126,8 +126,8 @@ def _report(summary: Summary, as_json: bool) -> None:
         ("provider", "lines", "USD"),
         [*rows, ("total", f"{summary.lines:,}", f"{summary.usd:,.2f}")],
         right=("lines", "USD"),
-        caption=_outcome(summary),
     )
+    typer.echo(_outcome(summary))
 
 
 def _outcome(summary: Summary) -> str:
