@@ -159,13 +159,15 @@ class Reconciler:
 
         A line of an invoice may be imported again as long as the first one is kept.
         """
+        paid = f"received_at >= {_at(start)} AND received_at < {_at(end)} AND spend_microusd != 0"
+        if not self._count("calls", paid):
+            return self._resent_look_back
         first = self._store.query(
             "SELECT toUnixTimestamp(min(received_at)) AS first FROM calls"
-            f" WHERE received_at < {_at(end)} AND spend_microusd != 0 AND trace_hash IN ("
-            f" SELECT trace_hash FROM calls WHERE received_at >= {_at(start)}"
-            f" AND received_at < {_at(end)} AND spend_microusd != 0)"
+            f" WHERE received_at < {_at(end)} AND spend_microusd != 0"
+            f" AND trace_hash IN (SELECT trace_hash FROM calls WHERE {paid})"
         )[0]["first"]
-        return max(self._resent_look_back, end - int(first)) if first else self._resent_look_back
+        return max(self._resent_look_back, end - int(first))
 
     def _window_of(self, start: int, end: int) -> dict[str, object]:
         return {
