@@ -232,10 +232,15 @@ class Keyring:
             self._looked_at = started
 
     async def _ask(self, question: Callable[..., T], *given: object) -> T:
-        """An answer of the store, from threads that nothing else uses. Raises ControlError."""
+        """An answer of the store, from threads that nothing else uses. Raises ControlError.
+
+        Not by `wait_for`: before Python 3.12 it forgets that its task was cancelled if the answer
+        comes at the same moment, and a task that watches for ever then never ends.
+        """
         asking = asyncio.get_running_loop().run_in_executor(self._threads, question, *given)
         try:
-            return await asyncio.wait_for(asking, _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await asking
         except TimeoutError:
             raise ControlError(
                 f"The control store has not answered within {_ANSWER_SECONDS:.0f} seconds."

@@ -236,7 +236,8 @@ class Receiver:
 async def _stop_grpc(server: grpc.aio.Server) -> None:
     """Stop the gRPC listener; rarely, after a failed handshake, it never says that it has."""
     try:
-        await asyncio.wait_for(server.stop(_GRPC_GRACE_SECONDS), 2 * _GRPC_GRACE_SECONDS)
+        async with asyncio.timeout(2 * _GRPC_GRACE_SECONDS):
+            await server.stop(_GRPC_GRACE_SECONDS)
     except TimeoutError:
         log.error("the gRPC listener did not stop", extra={"seconds": 2 * _GRPC_GRACE_SECONDS})
 

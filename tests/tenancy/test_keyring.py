@@ -7,6 +7,7 @@ import base64
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -412,3 +413,37 @@ def test_a_stranger_is_logged_once_a_second_by_address_and_id(
     (line,) = (each for each in caplog.records if each.message == "key refused")
     assert (line.peer, line.key_id, line.reason) == ("192.0.2.7", record.id, "unknown")  # type: ignore[attr-defined]
     assert text[18:] not in str(line.__dict__)
+
+
+class Answering(ThreadPoolExecutor):
+    """Threads whose answer comes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.answer: Future[Any] = Future()
+
+    def submit(self, *given: Any, **more: Any) -> Future[Any]:
+        return self.answer
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_stop_is_heard_although_the_store_answers_at_that_moment(
+    office: Office, settings: Settings, turns: int
+) -> None:
+    """The stop comes so many turns of the loop after the answer, before or after it is taken."""
+
+    async def scenario() -> None:
+        store = ControlStore(default_url(settings))
+        ring = Keyring(store, office.peppers, settings)
+        ring._threads = threads = Answering()
+        asking = asyncio.create_task(ring._ask(store.changes))
+        await asyncio.sleep(0)
+        threads.answer.set_result(1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        heard = asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled() == heard
+        await ring.close()
+
+    asyncio.run(scenario())
