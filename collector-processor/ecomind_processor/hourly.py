@@ -61,6 +61,10 @@ class Grids:
             if plugin.kind not in KINDS:
                 raise ValueError(f"A grid plug-in is of the kind {plugin.kind!r}: use {KINDS}.")
 
+    def has(self, kind: Kind) -> bool:
+        """Whether there is a plug-in of the kind, whatever it knows by now."""
+        return any(each.kind == kind for each in self._plugins)
+
     def zones(self, kind: Kind) -> frozenset[str]:
         """The zones that some plug-in of the kind may know something of."""
         return frozenset().union(*(each.zones for each in self._plugins if each.kind == kind))

@@ -103,6 +103,11 @@ HOURLY = "; by the hour: "
 HOURLY_TIER = "A"
 
 
+def takes_hours(c: Coefficients) -> bool:
+    """Whether the hour of a call can matter: EcoLogits' method has grids of its own."""
+    return c.method != compatible.METHOD
+
+
 def in_hour(
     c: Coefficients, moment: datetime.datetime, grids: Grids, factors: FactorSet
 ) -> Coefficients:
@@ -111,7 +116,7 @@ def in_hour(
     Themselves where no plug-in knows the hour, and for EcoLogits' method, whose grids are part of
     it.
     """
-    found = None if c.method == compatible.METHOD else grids.average(c.zone, moment)
+    found = grids.average(c.zone, moment) if takes_hours(c) else None
     if found is None:
         return c
     source = found.source + (", estimated" if found.estimated else "")

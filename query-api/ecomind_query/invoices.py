@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -29,6 +29,7 @@ NEEDED = ("date", "provider", "amount_usd")
 OPTIONAL = ("model", "team", "service", "environment", "place", "document", "currency")
 COLUMNS = NEEDED + OPTIONAL
 
+_AMOUNT = re.compile(r"[0-9]+(\.[0-9]+)?")
 _RECORDS_PER_REQUEST = 1000
 _MOST_FAULTS = 20
 
@@ -139,10 +140,7 @@ def _day(text: str, today: date, retention_days: int) -> date:
 
 def _amount(text: str) -> int:
     """Millionths of a US dollar."""
-    try:
-        amount_usd = float(text)
-    except ValueError:
-        amount_usd = math.nan
+    amount_usd = float(text) if _AMOUNT.fullmatch(text) else 0.0
     microusd = round(amount_usd * MICROUSD_PER_USD) if 0 < amount_usd <= MAX_SPEND_USD else 0
     if not microusd:
         raise ValueError(

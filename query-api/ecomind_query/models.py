@@ -130,6 +130,7 @@ class Restatement(Model):
     requested_by: str
     created_at: datetime | None
     closes_root: str  # over the closes of the days it rests on
+    unknown_hours: int  # of grids known by the hour: hours with calls that took the year's figure
     difference: Difference
 
 

@@ -15,10 +15,12 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
+from ecomind_processor.resolution import HOURLY
 from ecomind_query import arrivals
 from ecomind_query.errors import BadParameter
 from ecomind_query.held import COLUMNS, STATEMENT, tables_within, within
 from ecomind_query.periods import Period
+from ecomind_query.totals import TERMS
 from ecomind_receiver.closing import SUMS
 from ecomind_receiver.counting import VERSION
 from ecomind_receiver.tenants import Reach
@@ -104,7 +106,7 @@ _RESTATED_ROWS = """
 USAGE = """
 SELECT CAST([{groups}], 'Array(String)') AS group, provider,
        request_model, response_model, toDateTime(toStartOfMonth(hour), 'UTC') AS month,
-       usage_quality, coef_id, sum(r.calls) AS calls,
+       usage_quality, min(r.coef_id) AS coef_id, {hourly_g} AS hourly_g, sum(r.calls) AS calls,
        sum(r.adjusted_calls_milli) AS adjusted_calls_milli, sum(r.input_tokens) AS input_tokens,
        sum(r.cache_read_tokens) AS cache_read_tokens,
        sum(r.cache_write_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens,
@@ -114,11 +116,37 @@ SELECT CAST([{groups}], 'Array(String)') AS group, provider,
        sum(r.audio_ms) AS audio_ms, sum(r.video_ms) AS video_ms,
        sum(r.spend_microusd) AS spend_microusd,
        sum(r.generation_us) AS generation_us, sum(r.generation_us_high) AS generation_us_high
-FROM ({rows}) AS r
-GROUP BY group, provider, request_model, response_model, month, usage_quality, coef_id
+FROM ({rows}) AS r {hourly}
+GROUP BY group, provider, request_model, response_model, month, usage_quality, {family}
 HAVING calls != 0
 LIMIT {limit:UInt32}
 """
+
+_IS_HOURLY = f"position(zone_match, '{HOURLY}') > 0"
+
+HOURLY_ONES = f"SELECT 1 AS one FROM coefficients WHERE {_IS_HOURLY} LIMIT 1"
+
+_OF_HOUR = ("co2e_g_per_kwh_location", "grid_year", "zone_match")
+_OF_FAMILY = ", ".join(name for name in COEFFICIENT_NAMES if name not in _OF_HOUR)
+
+_IT_WH = " + ".join(f"r.{sums} * h.{each} / {per}" for sums, each, per in TERMS)
+
+_BY_COEFFICIENT = {"{family}": "r.coef_id", "{hourly}": "", "{hourly_g}": "NULL"}
+
+_BY_FAMILY = {
+    "{family}": "if(h.coef_id = 0, r.coef_id, h.family)",
+    "{hourly}": "LEFT ANY JOIN ({families}) AS h ON r.coef_id = h.coef_id",
+    "{families}": f"""
+        SELECT coef_id, cityHash64(toString(tuple({_OF_FAMILY}))) AS family,
+               co2e_g_per_kwh_location AS g, {", ".join(each for _, each, _ in TERMS)}
+        FROM coefficients WHERE {_IS_HOURLY}""",
+    "{hourly_g}": f"""if(any(h.coef_id) = 0, NULL,
+       toFloat64(sum(toInt128(round(({_IT_WH}) * h.g * 1e15))))
+       / nullIf(toFloat64(sum(toInt128(round(({_IT_WH}) * 1e15)))), 0))""",
+}
+"""Where grids are known by the hour, a call's coefficients are one of thousands that differ in that
+alone: they are added up together, with the intensity that their energy had on average. Added as
+integers, so that it is the same in any order."""
 
 COEFFICIENTS = f"""
 SELECT coef_id, {", ".join(COEFFICIENT_NAMES)}
@@ -167,13 +195,14 @@ LIMIT 1000
 _SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in SUMS)
 
 RESOLVABLE = f"""
-SELECT provider, request_model, response_model, place, service_tier, usage_quality, coef_id,
+SELECT provider, request_model, response_model, place, service_tier, usage_quality,
+       coef_id IN (SELECT coef_id FROM coefficients WHERE method = 'measured') AS is_measured,
        arrayCount(start -> start <= toDate(u.hour, 'UTC'), {{epochs:Array(Date)}}) AS epoch,
        toUnixTimestamp(u.hour) * {{by_hour:UInt8}} AS slot, min(u.hour) AS first_hour, {_SUMS}
 FROM usage_hourly AS u
 WHERE {{own}}
   AND hour >= {{whole_from:DateTime('UTC')}} AND hour < {{whole_to:DateTime('UTC')}} {{filters}}
-GROUP BY provider, request_model, response_model, place, service_tier, usage_quality, coef_id,
+GROUP BY provider, request_model, response_model, place, service_tier, usage_quality, is_measured,
          epoch, slot
 LIMIT {{limit:UInt32}}
 """
@@ -228,6 +257,7 @@ class Queries:
     ) -> list[dict[str, Any]]:
         """Integer sums by group, price key, month and coefficients; at most `limit` rows.
 
+        `hourly_g`: that many gCO2e a kWh instead of the coefficients' own, where it isn't None.
         With a restatement's id: those of its rows, which has whole hours only.
         """
         known = [DIMENSIONS[name] for name in checked("group_by", group_by, DIMENSIONS)]
@@ -235,6 +265,9 @@ class Queries:
         rows = source.replace("{filters}", _conditions(filters, FILTERS))
         groups = ", ".join(f"toString({part})" for part in known)
         text = USAGE.replace("{groups}", groups).replace("{rows}", rows)
+        is_hourly = bool(self._ask(HOURLY_ONES))
+        for name, part in (_BY_FAMILY if is_hourly else _BY_COEFFICIENT).items():
+            text = text.replace(name, part)
         whole = period.whole_hours()
         bound = {"from": period.start, "to": period.end, "limit": limit, **filters}
         if restatement:

@@ -102,7 +102,7 @@ class Reader:
         if query.to is None:  # the hour that has begun counts too
             asked = asked._replace(end=full_hour(asked.end) + HOUR)
         filters, queries = query.filters(), self._queries(reach)
-        return whatif(queries, self._book, grids, query, asked.whole_hours(), filters, terms)
+        return whatif(queries, grids, query, asked.whole_hours(), filters, terms)
 
     def closes(self, reach: Reach, *, first: date | None = None, end: date | None = None) -> Closes:
         """The closes of the days [first, end), by default the last 90. Raises BadParameter."""

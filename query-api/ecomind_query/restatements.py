@@ -61,7 +61,11 @@ def restate(
                    for m in plan.moved})  # fmt: skip
     if order.dry_run:
         return _tried(plan, order, sets, difference)
-    kept = {"original_sets": sets, "difference": difference.model_dump(mode="json")}
+    kept = {
+        "original_sets": sets,
+        "unknown_hours": plan.resolved.unknown_hours,
+        "difference": difference.model_dump(mode="json"),
+    }
     id = restater.keep(plan, order.reason, order.requested_by, json.dumps(kept))
     return listed(queries, id).restatements[0]
 
@@ -82,6 +86,7 @@ def _tried(
         requested_by=order.requested_by,
         created_at=None,
         closes_root=plan.closes_root,
+        unknown_hours=plan.resolved.unknown_hours,
         difference=difference,
     )
 
@@ -155,6 +160,7 @@ def _kept(row: Mapping[str, Any]) -> Restatement:
         created_at=row["created_at"],
         closes_root=row["closes_root"],
         original_sets=kept["original_sets"],
+        unknown_hours=kept.get("unknown_hours", 0),
         difference=Difference(**kept["difference"]),
         **{name: row[name] for name in copied},
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,7 +70,10 @@ def parts_by_group(
     groups: Groups = defaultdict(list)
     for row in rows:
         sums = Sums(*(int(row[name]) for name in Sums._fields))
-        part = Part(row["usage_quality"], sums, entries[row["coef_id"]], _price(row, sums))
+        coefficients = entries[row["coef_id"]]
+        if row["hourly_g"] is not None:
+            coefficients = replace(coefficients, co2e_g_per_kwh_location=row["hourly_g"])
+        part = Part(row["usage_quality"], sums, coefficients, _price(row, sums))
         groups[tuple(row["group"])].append(part)
     return groups
 

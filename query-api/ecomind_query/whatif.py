@@ -15,9 +15,8 @@ from typing import Any
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.hourly import Grids
-from ecomind_processor.resolution import MEASURED, NOT_LINEAR, CallKey, in_hour, resolve
+from ecomind_processor.resolution import NOT_LINEAR, CallKey, in_hour, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
-from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import WhatIf
 from ecomind_query.parameters import WhatIfQuery
@@ -39,7 +38,6 @@ CAVEATS = {
 
 def whatif(
     queries: Queries,
-    book: CoefficientBook,
     grids: Grids,
     query: WhatIfQuery,
     period: Period,
@@ -58,11 +56,10 @@ def whatif(
     )
     if len(rows) > MAX_ROWS:
         raise BadParameter("from", f"more than {MAX_ROWS:,} rows; ask for a shorter range.")
-    stated = book.entries(queries, (row["coef_id"] for row in rows))
     known: dict[int, Coefficients] = {}
     moved = []
     for row in rows:
-        measured = stated[row["coef_id"]].method == MEASURED
+        measured = bool(row["is_measured"])
         before = resolve(_key(row, measured), factors, factors.method, terms)
         after = resolve(_changed(row, query, measured), factors, factors.method, terms)
         if query.to_hour is not None:

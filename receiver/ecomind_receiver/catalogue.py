@@ -35,7 +35,7 @@ class Catalogue:
         """`terms` gives those of each organisation that has any, as they are now."""
         self.terms = terms
         self.grids = grids
-        self.by_hour = bool(grids.zones("average"))
+        self.by_hour = grids.has("average")
         self._store = store
         self._factors = factors
         self._max_entries = max_entries

@@ -61,12 +61,16 @@ class Closer:
         self._closing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="closing", daemon=True)
+
+    def start(self) -> None:
+        """Begin to close days as they come due; without it only `close_days` does."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the current day."""
+        """End after the current day. May be called without `start`."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def close_days(self, now: datetime | None = None, threads: int = 1) -> int:
         """Close every day that is due at `now`, and days that had late calls; how many changed."""

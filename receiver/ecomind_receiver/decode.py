@@ -186,7 +186,8 @@ def _item_columns(signal: str, encoding: _Encoding) -> str:
             "status_code": "item.status.code",
         }
     else:
-        # A record has no id of its own: the span it names may have many. Its content is its id;
+        # A record has no id of its own: the span it names may have many. Its project and content
+        # are its id;
         # substring keeps all of its bytes, where toString would cut zeros at the end.
         time = f"if(item.{names['time']} != 0, item.{names['time']}, item.{names['observed']})"
         said = ", ".join(columns.values())
@@ -194,7 +195,7 @@ def _item_columns(signal: str, encoding: _Encoding) -> str:
             "trace_id": f"if(length({opened.format(names['trace_id'])}) = 16,"
             f" {opened.format(names['trace_id'])}, substring(sipHash128({time}, {said}), 1, 16))",
             "span_id": "substring(reinterpretAsFixedString("
-            f"greatest(sipHash64({time}, {said}), 1)), 1, 8)",
+            f"greatest(sipHash64({time}, project_id, {said}), 1)), 1, 8)",
             "parent_span_id": "''",
             "trace_state": "''",
             "event_name": f"item.{names['event']}",

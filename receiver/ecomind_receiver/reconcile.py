@@ -137,7 +137,7 @@ class Reconciler:
         window = self._window_of(start, end)
         self._finished = False
         if not self._count("corrections", f"window_end = {window['to']}"):
-            self._decide(window)
+            self._decide(window | {"spend_look_back": self._spend_look_back(start, end)})
         self._correct(window)
         corrections = self._count("corrections", f"window_end = {window['to']} AND sign = -1")
         self.corrections += corrections
@@ -154,27 +154,27 @@ class Reconciler:
             self._correct(self._window_of(int(found["end"]) - self._window, int(found["end"])))
         self._finished = True
 
-    def _look_back(self, start: int, end: int) -> int:
-        """Seconds before `end` in which a span that the window holds may have come before.
+    def _spend_look_back(self, start: int, end: int) -> int:
+        """Seconds before `end` in which invoice lines of the window may have come before.
 
-        A line of an invoice may be imported again as long as the first one is kept.
+        One may be imported again as long as the first is kept. 0: the window holds none.
         """
         paid = f"received_at >= {_at(start)} AND received_at < {_at(end)} AND spend_microusd != 0"
         if not self._count("calls", paid):
-            return self._resent_look_back
+            return 0
         first = self._store.query(
             "SELECT toUnixTimestamp(min(received_at)) AS first FROM calls"
             f" WHERE received_at < {_at(end)} AND spend_microusd != 0"
-            f" AND trace_hash IN (SELECT trace_hash FROM calls WHERE {paid})"
+            f" AND (org_id, trace_hash) IN (SELECT org_id, trace_hash FROM calls WHERE {paid})"
         )[0]["first"]
-        return max(self._resent_look_back, end - int(first))
+        return end - int(first)
 
     def _window_of(self, start: int, end: int) -> dict[str, object]:
         return {
             "from": _at(start),
             "to": _at(end),
             "look_back": self._window,
-            "resent_look_back": self._look_back(start, end),
+            "resent_look_back": self._resent_look_back,
             "token": f"reconcile-{end}",
             "columns": self._columns,
             "lent": LENT,

@@ -10,20 +10,29 @@ names. Nothing is changed: the result is rows of their own.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.ledger import line, root
-from ecomind_processor.resolution import NOT_LINEAR, CallKey, in_hour, method_on, resolve
+from ecomind_processor.resolution import (
+    NOT_LINEAR,
+    CallKey,
+    in_hour,
+    method_on,
+    resolve,
+    takes_hours,
+)
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import DAY, KEYS, SUMS
 from ecomind_receiver.store import Store, render
 
 CLOSED, CALLS = "closed", "calls"
+HOUR_KEYS_MAX = 1_000_000
+"""Keys times hours of one restatement; they are held in memory, some 200 bytes each."""
 
 
 class RestateError(Exception):
@@ -53,6 +62,18 @@ class Moved(NamedTuple):
     sums: dict[str, int]
 
 
+class Resolved(NamedTuple):
+    """The new coefficients by key, and the keys that are told apart by the hour.
+
+    Kept from trying to keeping: a plug-in may have learnt something in between.
+    """
+
+    by_key: dict[int, Coefficients]
+    hourly: frozenset[int]
+    unknown_hours: int
+    """Of zones that are known by the hour: hours with calls that took the year's intensity."""
+
+
 class Plan(NamedTuple):
     """What a restatement comes to before anything is written."""
 
@@ -60,6 +81,7 @@ class Plan(NamedTuple):
     basis: str
     moved: tuple[Moved, ...]
     closes_root: str
+    resolved: Resolved
     terms: Terms = NO_TERMS
 
     @property
@@ -82,11 +104,11 @@ class Restater:
         basis = self._basis(request, terms)
         mapping = f"restate_{secrets.token_hex(8)}"
         try:
-            self._map(request, basis, mapping, terms)
+            resolved = self._resolve(request, basis, mapping, terms)
             rows = self._ask("restate_rows.sql", request, basis, terms, into=False, mapping=mapping)
         finally:
             self._store.command(f"DROP TABLE IF EXISTS {mapping}")
-        return Plan(request, basis, tuple(map(_moved, rows)), closes, terms)
+        return Plan(request, basis, tuple(map(_moved, rows)), closes, resolved, terms)
 
     def keep(self, plan: Plan, reason: str, requested_by: str, difference: str) -> str:
         """Write the restated rows and the restatement; its id."""
@@ -94,7 +116,8 @@ class Restater:
         made_at = datetime.now(UTC)
         id = f"rs_{made_at:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
         try:
-            self._map(request, plan.basis, mapping, plan.terms)
+            self._make(mapping)
+            self._fill(mapping, plan.resolved.by_key, plan.resolved.hourly)
             self._run("restate_rows.sql", plan, into=True, mapping=mapping, id=id)
         finally:
             self._store.command(f"DROP TABLE IF EXISTS {mapping}")
@@ -166,40 +189,60 @@ class Restater:
             )
         return CALLS
 
-    def _map(self, request: Request, basis: str, mapping: str, terms: Terms) -> None:
-        """A table of new coefficients by key, those durable before they are used.
+    def _resolve(self, request: Request, basis: str, mapping: str, terms: Terms) -> Resolved:
+        """The new coefficients of every key, in a table of that name as well. Raises RestateError.
 
         Keys in zones that are known by the hour are told apart by it, and no others: there are
         8,760 hours in a year.
         """
-        found: dict[int, Coefficients] = {}
+        by_key: dict[int, Coefficients] = {}
         for row in self._ask("restate_keys.sql", request, basis, terms):
             key = CallKey(
                 row["provider"], row["request_model"], row["response_model"], row["place"],
                 row["service_tier"], row["first_day"], bool(row["is_measured"]),
                 row["usage_quality"], bool(row["has_units"]), bool(row["has_spend"]),
             )  # fmt: skip
-            found[row["new_key"]] = resolve(key, request.factors, request.method, terms)
-        known_by_hour = self._catalogue.grids.zones("average")
-        hourly = {key for key, c in found.items() if c.zone in known_by_hour}
+            by_key[row["new_key"]] = resolve(key, request.factors, request.method, terms)
+        zones = self._catalogue.grids.zones("average")
+        hourly = frozenset(k for k, c in by_key.items() if c.zone in zones and takes_hours(c))
+        self._make(mapping)
+        self._fill(mapping, by_key, hourly)
+        if not hourly:
+            return Resolved(by_key, hourly, 0)
+        hours = self._hours(request, basis, mapping, terms)
+        grids, factors, unknown = self._catalogue.grids, request.factors, set()
+        by_hour = {}
+        for row in hours:
+            yearly, hour = by_key[row["new_key"]], _utc(row["hour"])
+            by_hour[row["hour_key"]] = found = in_hour(yearly, hour, grids, factors)
+            if found is yearly:
+                unknown.add((yearly.zone, hour))
+        self._fill(mapping, by_hour, frozenset())
+        return Resolved(by_key | by_hour, hourly, len(unknown))
+
+    def _hours(
+        self, request: Request, basis: str, mapping: str, terms: Terms
+    ) -> list[dict[str, Any]]:
+        rows = self._ask(
+            "restate_hours.sql", request, basis, terms, mapping=mapping, limit=HOUR_KEYS_MAX + 1
+        )
+        if len(rows) > HOUR_KEYS_MAX:
+            raise RestateError(
+                f"Grids that are known by the hour make more than {HOUR_KEYS_MAX:,} different"
+                " coefficients of these days. Restate a shorter period, one after the other."
+            )
+        return rows
+
+    def _make(self, mapping: str) -> None:
         self._store.command(
             f"CREATE TABLE {mapping} (new_key UInt64, coef_id UInt64, timed UInt8, first Float64,"
             " each Float64, each_high Float64, by_hour UInt8) ENGINE = Memory"
         )
-        self._fill(mapping, found, hourly)
-        if hourly:
-            hours = self._ask("restate_hours.sql", request, basis, terms, mapping=mapping)
-            grids, factors = self._catalogue.grids, request.factors
-            self._fill(mapping, {
-                row["hour_key"]: in_hour(found[row["new_key"]], _utc(row["hour"]), grids, factors)
-                for row in hours
-            })  # fmt: skip
 
-    def _fill(
-        self, mapping: str, found: dict[int, Coefficients], hourly: Collection[int] = ()
-    ) -> None:
-        self._catalogue.store({c.coef_id: c for c in found.values()})
-        rows = [_mapped(key, c, key in hourly) for key, c in found.items()]
+    def _fill(self, mapping: str, by_key: dict[int, Coefficients], hourly: frozenset[int]) -> None:
+        """Put coefficients where statements look for them, made durable before they are used."""
+        self._catalogue.store({c.coef_id: c for c in by_key.values()})
+        rows = [_mapped(key, c, key in hourly) for key, c in by_key.items()]
         if rows:
             columns = ["new_key", "coef_id", "timed", "first", "each", "each_high", "by_hour"]
             self._store.insert(mapping, columns, rows)

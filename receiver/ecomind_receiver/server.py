@@ -149,6 +149,7 @@ class Receiver:
         on_close(asyncio.to_thread, self.reconciler.stop)
         self.restater = Restater(self.store, catalogue)
         self.closer = Closer(self.store)
+        self.closer.start()
         on_close(asyncio.to_thread, self.closer.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
         on_close(asyncio.to_thread, self._ingest.close)

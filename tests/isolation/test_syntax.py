@@ -16,12 +16,15 @@ import ecomind_receiver
 from ecomind_query import arrivals, held, queries, sql
 from ecomind_query.held import SQL_TABLES, within
 from ecomind_query.periods import Period
-from ecomind_query.queries import CALL_FILTERS, DIMENSIONS, FILTERS, Place, Queries
+from ecomind_query.queries import CALL_FILTERS, DIMENSIONS, FILTERS, HOURLY_ONES, Place, Queries
 from ecomind_receiver.tenants import Reach
 
 NOW = datetime(2026, 11, 18, 14, 32, tzinfo=UTC)
 REACHES = [Reach("org_a"), Reach("org_a", "alpha")]
-SLOTS = {"{filters}": "", "{groups}": "1", "{rows}": "SELECT 1", "{statement}": "SELECT 1"}
+SLOTS = {
+    "{filters}": "", "{groups}": "1", "{rows}": "SELECT 1", "{statement}": "SELECT 1",
+    "{hourly}": "", "{hourly_g}": "1", "{family}": "1",
+}  # fmt: skip
 """Slot of a text that is filled later → what may stand there meanwhile."""
 
 MAY_ASK = {
@@ -136,11 +139,14 @@ def test_the_constants_were_found() -> None:
 class Recorder:
     """Takes the place of a store and keeps what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hourly: bool = False) -> None:
+        self.hourly = hourly
         self.asked: list[tuple[str, Mapping[str, object]]] = []
 
     def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         self.asked.append((sql, params or {}))
+        if sql == HOURLY_ONES:
+            return [{"one": 1}] if self.hourly else []
         return [{"until": None, "windows": 0}] if "FROM reconciled" in sql else []
 
 
@@ -179,12 +185,14 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
 
 @pytest.mark.parametrize("reach", REACHES, ids=["organisation", "project"])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_each_question_as_the_store_gets_it(name: str, reach: Reach) -> None:
-    rows = Recorder()
+@pytest.mark.parametrize("hourly", [False, True])
+def test_each_question_as_the_store_gets_it(name: str, reach: Reach, hourly: bool) -> None:
+    rows = Recorder(hourly=hourly)
     QUESTIONS[name](Queries(rows, reach))
-    ((text, params),) = rows.asked
-    assert unbound(text, reach) == []
-    assert (params["org"], params.get("own_project")) == (reach.org_id, reach.project_id)
+    assert rows.asked
+    for text, params in rows.asked:
+        assert unbound(text, reach) == []
+        assert (params["org"], params.get("own_project")) == (reach.org_id, reach.project_id)
 
 
 def test_every_question_is_here() -> None:

@@ -38,6 +38,10 @@ def test_older_spans_are_the_organisations_and_no_projects(tmp_path: Path) -> No
         store.close()
 
 
+ROOT_BEFORE = "765f9fa5fa6eaff8d0a136115e86260f71548e764123a5ffb5149dbf5f2e1922"
+"""Of the same day, as the version before closed it."""
+
+
 def test_a_day_that_was_closed_before_spend_keeps_its_digest(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, retention_days=3650)
     store = Store(settings)
@@ -47,6 +51,7 @@ def test_a_day_that_was_closed_before_spend_keeps_its_digest(tmp_path: Path) -> 
     closer.close_days(datetime(2026, 11, 21, tzinfo=UTC))
     closer.stop()
     (close,) = store.query("SELECT rows, calls, root FROM day_closes")
+    assert tuple(close.values()) == (1, 1, ROOT_BEFORE)
     store.command("ALTER TABLE closed_usage DROP COLUMN spend_microusd")
     store.command("ALTER TABLE schema_migrations DELETE WHERE number = 7 SETTINGS mutations_sync=1")
     store.close()

@@ -49,6 +49,9 @@ class Table:
         self._hours = hours
         self._estimated = estimated
 
+    def learn(self, hours: dict[datetime, float]) -> None:
+        self._hours = hours
+
     def factor(self, zone: str, hour: datetime) -> Intensity | None:
         g_per_kwh = self._hours.get(hour)
         if g_per_kwh is None:
@@ -190,7 +193,8 @@ def test_a_replay_keeps_the_hours_that_were_decided(
 def test_a_restatement_by_the_hour_equals_each_call_by_itself(tmp_path: Path) -> None:
     """Under a table that came later, for the zones and hours that it knows; then kept."""
     store = Store(make_settings(tmp_path, retention_days=3650))
-    grids = Grids([Table({DAY + timedelta(hours=n): 50.0 + 7 * n for n in range(30)})])
+    table = Table({DAY + timedelta(hours=n): 50.0 + 7 * n for n in range(30)})
+    grids = Grids([table])
     seed = Seed(store, "org_a")
     rows: list[tuple[Coefficients, dict[str, Any]]] = []
     for number, place in itertools.product(range(40), ("GBR", "USA")):
@@ -227,7 +231,9 @@ def test_a_restatement_by_the_hour_equals_each_call_by_itself(tmp_path: Path) ->
             math.fsum(getattr(f.co2e_g_location, end) for f in part) for part in (restated, alone)
         ]
         assert both[0] == pytest.approx(both[1], rel=1e-9)
-    restater.keep(plan, "hourly figures came", "user_alice", "{}")
+    assert plan.resolved.unknown_hours == 10
+    table.learn({DAY + timedelta(hours=n): 1000.0 for n in range(48)})
+    restater.keep(plan, "hourly figures came", "user_alice", "{}")  # what was tried, and no other
     tiers = store.query(
         "SELECT place, sumIf(calls, grid_tier = 'A') AS hourly, sum(calls) AS n"
         " FROM restated_usage INNER JOIN (SELECT coef_id, any(grid_tier) AS grid_tier"

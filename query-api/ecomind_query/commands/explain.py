@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ecomind_processor.derivation import number
+from ecomind_processor.hourly import Grids
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.commands import control, running, source
 from ecomind_query.commands.common import (
@@ -76,7 +77,8 @@ def explain(
     terms = _terms(org, settings) if org else NO_TERMS
     with running.refusals(model="MODEL"):
         query = checked(ExplainQuery, given, model="MODEL")
-        answer = explained(query, datetime.now(UTC).date(), source.grids(settings), terms)
+        grids = Grids() if query.hour is None else source.grids(settings)
+        answer = explained(query, datetime.now(UTC).date(), grids, terms)
     if as_json:
         print_json(answer)
     else:

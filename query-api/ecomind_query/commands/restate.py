@@ -164,9 +164,19 @@ def _show(answer: Restatement) -> None:
         title=f"{answer.from_} to {answer.to}, {difference.calls:,} calls: "
         f"{'; '.join(answer.original_sets) or 'no usage'} → {answer.factor_set}, {answer.method}",
         caption=f"{kept}; {material} (threshold {difference.threshold_percent:g} %);"
-        f" worked out from {'closed days' if answer.basis == 'closed' else 'single calls'}.",
+        f" worked out from {'closed days' if answer.basis == 'closed' else 'single calls'}."
+        f"{_unknown(answer.unknown_hours)}",
     )
     models_changed(difference)
+
+
+def _unknown(hours: int) -> str:
+    if not hours:
+        return ""
+    return (
+        f"\n{hours:,} hours of grids that are known by the hour were not known and took the year's"
+        " figure. What a plug-in fetches comes in the background: ask again later."
+    )
 
 
 def changes(difference: Difference) -> list[tuple[str, ...]]:

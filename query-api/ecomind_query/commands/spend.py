@@ -134,6 +134,11 @@ def _outcome(summary: Summary) -> str:
     if not summary.sent:
         return "Nothing was sent."
     if summary.counted is None:
-        return "Sent; `ecomind usage` has them within seconds, what came twice is taken out later."
-    again = sum(summary.counted.calls["not_counted"].values())
-    return f"{summary.counted.calls['counted']:,} lines are new; {again:,} were imported before."
+        return (
+            "Sent; `ecomind usage` has them within seconds. What came twice, or is older than the"
+            " server keeps, is taken out."
+        )
+    reasons = dict(summary.counted.calls["not_counted"])
+    again, others = reasons.pop("resent", 0), sum(reasons.values()) + summary.counted.rejected
+    said = f"{summary.counted.calls['counted']:,} lines are new; {again:,} were imported before."
+    return f"{said} {others:,} don't count: see `ecomind doctor --telemetry`." if others else said

@@ -10,7 +10,7 @@ WITH
         SELECT row, scope, {{ made.alike_key() }} AS key, if(response_hash != 0, '', scope) AS side,
                start_time AS began, addMicroseconds(start_time, duration_us) AS ended, {{ made.richness() }} AS worth
         FROM {{ staging }}
-        WHERE outcome = 'stored' AND reason = '' AND operation != 'invoke_agent' AND usage_quality != ''
+        WHERE outcome = 'stored' AND reason = '' AND operation != 'invoke_agent' AND usage_quality != '' AND spend_microusd = 0
           AND row NOT IN (SELECT row FROM {{ losers }})
     ),
     shared AS

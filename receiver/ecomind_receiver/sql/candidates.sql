@@ -18,11 +18,11 @@ SELECT
     0 AS resolve_key, 0 AS name_key,
     row_number() OVER (ORDER BY org_id, trace_hash, span_id, min(received_at), segment_id, counted)
 FROM calls
-WHERE received_at >= {{ to }} - {{ resent_look_back }} AND received_at < {{ to }}
+WHERE {{ made.may_be_resent(to, resent_look_back, spend_look_back) }}
   AND (cityHash64(org_id, trace_hash, span_id) IN (SELECT key FROM {{ suspects }} WHERE kind = 'span')
        OR (received_at >= {{ from }} - {{ look_back }}
            AND ((response_hash != 0 AND counted AND cityHash64(org_id, response_hash) IN (SELECT key FROM {{ suspects }} WHERE kind = 'response'))
-                OR (counted AND {{ made.alike_key() }} IN (SELECT key FROM {{ suspects }} WHERE kind = 'alike'))
+                OR (counted AND spend_microusd = 0 AND {{ made.alike_key() }} IN (SELECT key FROM {{ suspects }} WHERE kind = 'alike'))
                 OR (response_hash = 0 AND {{ made.apart_scope(apart_scopes) }}
                     AND {{ made.opened_key() }} IN (SELECT key FROM {{ suspects }} WHERE kind = 'opened'))
                 OR cityHash64(org_id, trace_hash) IN (SELECT key FROM {{ suspects }} WHERE kind = 'trace')

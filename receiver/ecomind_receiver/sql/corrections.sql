@@ -2,6 +2,7 @@
 -- is kept but not counted; of a call that was lent something, the row as it now is. Written down whole, under the window's
 -- token, before any of it is done.
 {% import 'figures.sql' as formulas %}
+{% import 'keys.sql' as made %}
 INSERT INTO corrections (window_end, {{ columns | join(', ') }})
 WITH
     losing AS
@@ -13,7 +14,7 @@ WITH
             SELECT org_id, trace_hash, span_number AS span_id, segment_id, counted, {{ version }}, verdict, row
             FROM {{ losers }} AS l INNER JOIN {{ staging }} AS s USING (row)
         ) AS l USING (org_id, trace_hash, span_id, segment_id, counted, {{ version }})
-        WHERE c.received_at >= {{ to }} - {{ resent_look_back }} AND c.received_at < {{ to }} AND c.sign = 1
+        WHERE {{ made.may_be_resent(to, resent_look_back, spend_look_back, 'c.') }} AND c.sign = 1
         LIMIT 1 BY org_id, trace_hash, span_id, segment_id, counted, {{ version }}
     ),
     lent AS

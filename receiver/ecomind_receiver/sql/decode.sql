@@ -121,7 +121,7 @@ WITH
             trace_id, span_id, parent_span_id, trace_state, status_code, end_ns,
             {% if signal == 'log' %}
             end_ns - least(if({{ int('duration_ms') }} BETWEEN 0 AND 86400000, toUInt64({{ int('duration_ms') }}) * 1000000, 0), end_ns) AS start_ns,
-            {{ text('event') }} AS event,
+            if({{ text('event') }} != '', {{ text('event') }}, event_name) AS event,
             {{ text('event_kind') }} AS event_kind,
             {% for fact in log_events %}(event = {{ literal(fact.name) }}{% if fact.scope %} AND startsWith(scope, {{ literal(fact.scope) }}){% endif %}{% if fact.kind %} AND event_kind = {{ literal(fact.kind) }}{% endif %}{% if fact.paid %} AND stated_microusd > 0{% endif %}){{ ' OR ' if not loop.last }}{% endfor %} AS genai,
             {% else %}

@@ -26,7 +26,7 @@ if({{ digits }} = '' OR {{ threshold }} > 72057521980398592, 1000, toUInt64(roun
 {# What calls of two instrumentations without the provider's id have in common, if they are one call. Without usage they must
    share a trace too. #}
 {% macro alike_key() -%}
-cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, spend_microusd, if(usage_quality = 'estimated', trace_hash, 0))
+cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, output_tokens, if(usage_quality = 'estimated', trace_hash, 0))
 {%- endmacro %}
 {# A call that says what it used and not of which model, and one whose reasoning tokens were not reported: the span above
    may know. #}
@@ -37,6 +37,11 @@ cityHash64(org_id, project_id, service, operation = 'embeddings', input_tokens, 
 {% set reasoning_bits, other_bits = 768, 255 %}
 {% macro lacks_reasoning() -%}
 (usage_quality = 'partial' AND bitAnd(usage_states, {{ reasoning_bits }}) != 0)
+{%- endmacro %}
+{# Rows that a span of the window may have been before: a day's, and of an invoice all that are kept. #}
+{% macro may_be_resent(to, resent_look_back, spend_look_back, of='') -%}
+{{ of }}received_at < {{ to }} AND {{ of }}received_at >= {{ to }} - {{ [resent_look_back, spend_look_back] | max }}
+{%- if spend_look_back %} AND ({{ of }}received_at >= {{ to }} - {{ resent_look_back }} OR {{ of }}spend_microusd != 0){% endif %}
 {%- endmacro %}
 {# Which of several spans of one call is counted: the one that knows most. #}
 {% macro richness() -%}

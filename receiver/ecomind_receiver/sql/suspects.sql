@@ -1,11 +1,12 @@
 -- What a window may have counted twice, or where a call may know more by now, as hashes, from the window and {{ look_back }}
--- seconds before it; a span that was sent again, from longer ago. In buckets, so that memory is bounded.
+-- seconds before it; a span that was sent again, from longer ago, and a line of an invoice from as long as it is kept. In
+-- buckets, so that memory is bounded.
 {% import 'keys.sql' as made %}
 {% set recent = 'received_at >= ' ~ from ~ ' - ' ~ look_back ~ ' AND received_at < ' ~ to %}
 INSERT INTO {{ suspects }}
 SELECT 'span', cityHash64(org_id, trace_hash, span_id) AS key
 FROM calls
-WHERE received_at >= {{ to }} - {{ resent_look_back }} AND received_at < {{ to }} AND trace_hash % {{ buckets }} = {{ bucket }}
+WHERE {{ made.may_be_resent(to, resent_look_back, spend_look_back) }} AND trace_hash % {{ buckets }} = {{ bucket }}
   AND (org_id, trace_hash, span_id) IN
   (
       SELECT org_id, trace_hash, span_id FROM calls
@@ -20,7 +21,7 @@ GROUP BY org_id, response_hash HAVING sum(sign) > 1
 UNION ALL
 SELECT 'alike', {{ made.alike_key() }} AS key
 FROM calls
-WHERE {{ recent }} AND counted AND operation != 'invoke_agent' AND key % {{ buckets }} = {{ bucket }}
+WHERE {{ recent }} AND counted AND operation != 'invoke_agent' AND spend_microusd = 0 AND key % {{ buckets }} = {{ bucket }}
 GROUP BY key HAVING sum(sign) > 1 AND uniqExact(if(response_hash != 0, '', toString(scope))) > 1
 UNION ALL
 SELECT DISTINCT 'trace', cityHash64(org_id, trace_hash) AS key
