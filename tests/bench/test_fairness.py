@@ -22,6 +22,7 @@ from ecomind_query.bench.sources import source
 from ecomind_query.bench.workload import Mode, Variant
 
 
+@pytest.mark.soak
 def test_it_measures_alone_and_beside_and_the_invariants_hold(tmp_path: Path) -> None:
     options = ["--json", "--seconds", "3", "--warmup", "1", "--data-dir", str(tmp_path / "b")]
     done = subprocess.run(

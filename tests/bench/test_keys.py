@@ -18,6 +18,7 @@ from ecomind_receiver.control.orgs import list_orgs
 from ecomind_receiver.control.store import ControlStore
 
 
+@pytest.mark.soak
 def test_it_measures_both_and_the_invariants_hold_over_all_organisations(tmp_path: Path) -> None:
     folder = tmp_path / "b"
     options = ["--json", "--seconds", "1", "--warmup", "0.2", "--data-dir", str(folder)]
