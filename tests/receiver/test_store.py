@@ -1,4 +1,4 @@
-"""The end of the engine, which rarely does not come."""
+"""The end of the engine, which rarely does not come, and what the next start finds."""
 
 from __future__ import annotations
 
@@ -40,3 +40,21 @@ def test_an_engine_that_closes_gives_the_lock_back(tmp_path: Path) -> None:
         opened: Any = Store(make_settings(tmp_path))
         opened.close()
         assert not opened.stuck
+
+
+def test_a_block_of_the_first_run_is_known_in_the_next_one(tmp_path: Path) -> None:
+    """The schema changed the rollup's view in this very run."""
+    for _ in range(2):
+        opened = Store(make_settings(tmp_path))
+        opened.command(
+            "INSERT INTO calls (org_id, start_time, counted, sign) SETTINGS max_threads = 1,"
+            " insert_deduplication_token = 'a segment', max_insert_threads = 1,"
+            " deduplicate_blocks_in_dependent_materialized_views = 1"
+            " SELECT 'org_a', toDateTime64(toStartOfHour(now('UTC')), 6, 'UTC'), 1, 1"
+        )
+        found = opened.query(
+            "SELECT (SELECT count() FROM calls) AS calls,"
+            " (SELECT sum(calls) FROM usage_hourly) AS rolled_up"
+        )
+        opened.close()
+        assert found == [{"calls": 1, "rolled_up": 1}]
