@@ -74,7 +74,7 @@ class Closer:
 
     def close_days(self, now: datetime | None = None, threads: int = 1) -> int:
         """Close every day that is due at `now`, and days that had late calls; how many changed."""
-        with self._closing:
+        with self._closing, self._store.gate.writing():
             at, changed = now or datetime.now(UTC), 0
             due, over_before = self._due(at)
             for day in due:

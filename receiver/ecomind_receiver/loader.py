@@ -45,6 +45,7 @@ class Loader:
         self.ignored_claims = 0  # spans and resources that named another tenant
         self.observe: Callable[[float], None] = lambda seconds: None
         self._spool = spool
+        self._gate = store.gate
         cardinality = Cardinality(store, settings.names_per_day_max)
         self._guard = threading.Lock()
         self._stopping = threading.Event()
@@ -68,7 +69,9 @@ class Loader:
 
     def _run(self, pipeline: Pipeline) -> None:
         while (item := self._spool.sealed.get()) is not None:
-            if not self._load(pipeline, item):
+            with self._gate.writing():  # also between tries: half a segment is nobody's backup
+                is_stored = self._load(pipeline, item)
+            if not is_stored:
                 break
             if self._spool.sealed.empty():
                 pipeline.rest()

@@ -72,7 +72,7 @@ class Reconciler:
 
         One caller at a time: two that close the same window would each cancel its losers.
         """
-        with self._closing:
+        with self._closing, self._store.gate.writing():
             return self._close_ended(now)
 
     def settle(self) -> None:
@@ -80,7 +80,7 @@ class Reconciler:
 
         For whoever fed a file and wants its figures: everything must be stored before.
         """
-        with self._closing:
+        with self._closing, self._store.gate.writing():
             self._close_ended(time.time())
             start, end = self._next_start(), int(time.time()) + 1
             while end % self._window == 0 or self._count("corrections", f"window_end = {_at(end)}"):

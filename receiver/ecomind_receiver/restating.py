@@ -112,6 +112,10 @@ class Restater:
 
     def keep(self, plan: Plan, reason: str, requested_by: str, difference: str) -> str:
         """Write the restated rows and the restatement; its id."""
+        with self._store.gate.writing():
+            return self._keep(plan, reason, requested_by, difference)
+
+    def _keep(self, plan: Plan, reason: str, requested_by: str, difference: str) -> str:
         request, mapping = plan.request, f"restate_{secrets.token_hex(8)}"
         made_at = datetime.now(UTC)
         id = f"rs_{made_at:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"

@@ -14,13 +14,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from ecomind_receiver.gate import Gate
 from ecomind_receiver.private import keep_private, private_directory
 from ecomind_receiver.settings import Settings
 
@@ -55,9 +56,13 @@ def render(template: str, **values: object) -> str:
 class Store:
     """The embedded engine on `<data_dir>/store`, migrated to the newest schema."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open, lock and migrate; the process's files are private from then. Raises StoreError."""
+    def __init__(self, settings: Settings, fill: Callable[[Store], None] | None = None) -> None:
+        """Open, lock and migrate; the process's files are private from then. Raises StoreError.
+
+        `fill` brings tables into an empty store before it is migrated.
+        """
         keep_private()
+        self.gate = Gate()
         self.path = settings.data_dir / "store"
         self._lock = _take_lock(settings.data_dir)
         self._local = threading.local()
@@ -67,6 +72,8 @@ class Store:
         self.stuck = False
         """Whether the engine did not close; the process can then only be left (see `up.py`)."""
         try:
+            if fill is not None:
+                fill(self)
             migrate(self, {"retention_days": settings.retention_days})
         except BaseException:
             self.close()
@@ -127,7 +134,9 @@ class Store:
             if self._closed:
                 raise StoreError("The store is closed.")
             try:
-                client = clickhouse_connect.get_client(interface="chdb", path=str(self.path))
+                client = clickhouse_connect.get_client(
+                    interface="chdb", path=f"{self.path}?config-file={SQL / 'engine.xml'}"
+                )
             except Exception as error:
                 raise StoreError(f"The store at {self.path} can't be opened: {error}") from error
             self._clients.append(client)
@@ -188,7 +197,7 @@ def migrate(store: Store, values: Mapping[str, object]) -> None:
         int(row["number"]): row
         for row in store.query("SELECT number, name, sha256 FROM schema_migrations")
     }
-    known = _migrations()
+    known = known_migrations()
     for number in sorted(applied.keys() - known.keys()):
         raise StoreError(
             f"The store at {store.path} holds migration {number} ({applied[number]['name']}),"
@@ -239,7 +248,8 @@ def _make_views(store: Store) -> None:
             store.command(f"{statement}\nCOMMENT '{digest}'" if made else statement)
 
 
-def _migrations() -> dict[int, tuple[str, str]]:
+def known_migrations() -> dict[int, tuple[str, str]]:
+    """Number → file name and text of every migration of this version."""
     entries = (entry for entry in (SQL / "schema").iterdir() if entry.name.endswith(".sql"))
     return {int(entry.name[:3]): (entry.name, entry.read_text("utf-8")) for entry in entries}
 
