@@ -16,6 +16,7 @@ from ecomind_receiver.agreements import Agreements
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
+from ecomind_receiver.backup.making import Backups
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
@@ -90,6 +91,7 @@ class Receiver:
     reconciler: Reconciler
     closer: Closer
     restater: Restater
+    backups: Backups
     grids: ConfiguredGrids
     telemetry: Telemetry
     tls: Tls | None
@@ -151,6 +153,9 @@ class Receiver:
         self.closer = Closer(self.store)
         self.closer.start()
         on_close(asyncio.to_thread, self.closer.stop)
+        loader = self._loader
+        self.backups = Backups(settings, self.store, self.spool, lambda: loader.error)
+        on_close(asyncio.to_thread, self.backups.stop)
         self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
         on_close(asyncio.to_thread, self._ingest.close)
         if self._listeners:
