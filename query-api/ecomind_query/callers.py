@@ -72,6 +72,21 @@ async def restating(request: Request) -> Caller:
     return caller
 
 
+async def housekeeping(request: Request) -> None:
+    """Let in who runs the server: on its machine and, where keys are asked for, as an admin.
+
+    Either alone would not do: an admin is one organisation's, and not all who reach the machine's
+    own ports may have its data. Raises RequestRefused.
+    """
+    await restating(request)
+    if not _is_of_the_house(request):
+        raise RequestRefused(
+            Refusal.FORBIDDEN,
+            "Only on the server's own machine: a backup holds every organisation and is written to"
+            " that machine's disk.",
+        )
+
+
 async def operates(request: Request) -> bool:
     """Whether `operating` would let the caller in; probes without a key are no failure."""
     of_the_house = _is_of_the_house(request)

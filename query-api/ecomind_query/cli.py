@@ -37,6 +37,8 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
         "import": Word("ecomind_query.commands.spend", "import_", "Import an invoice."),
     },
     "sql": Word("ecomind_query.commands.sql", "sql", "Run one SELECT over your calls."),
+    "backup": Word("ecomind_query.commands.backup", "backup", "Back all data up."),
+    "restore": Word("ecomind_query.commands.restore", "restore", "Bring a backup back."),
     "doctor": Word("ecomind_query.commands.doctor", "doctor", "Say what is wrong and the fix."),
     "settings": Word("ecomind_query.commands.settings", "settings", "List every setting."),
     "seed": Word("ecomind_query.commands.seed", "seed", "Make a first organisation and key."),

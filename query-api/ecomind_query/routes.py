@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ecomind_processor.factors import FactorSet
 from ecomind_query import event
+from ecomind_query.backups import backup_router
 from ecomind_query.callers import API_KEY, KEYS, Reading, Responses, Restating, Writing
 from ecomind_query.cursors import call_id
 from ecomind_query.desk import Desk
@@ -88,6 +89,7 @@ def api_router(receiver: Receiver, reader: Reader, desk: Desk, settings: Setting
     router.include_router(_ingest(receiver, reader, desk, settings))
     router.include_router(_closed(receiver, reader, desk, settings))
     router.include_router(_tools(reader, desk))
+    router.include_router(backup_router(receiver.backups))
     return router
 
 

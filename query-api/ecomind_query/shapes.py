@@ -120,6 +120,40 @@ class SqlResult(Model):
     truncated: bool = Field(description="There were more rows than the answer holds.")
 
 
+class BackupOrder(Model):
+    """Where a backup is to be written."""
+
+    directory: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="A new or empty directory on the server's machine, as a whole path.",
+        examples=["/backups/ecomind-2026-11-29"],
+    )
+
+
+class BackupTaken(Model):
+    """A backup that is whole."""
+
+    directory: str
+    as_of: datetime = Field(description="All that was acknowledged before is in it.")
+    seconds: float
+    files: int
+    size_bytes: int
+    calls: int = Field(description="Rows of single calls, corrections included.")
+    closed_days: int
+    not_included: dict[str, str] = Field(description="What is not in it, and where that is.")
+
+
+class BackupLine(Model):
+    """How far a backup is; the last line says `done` or `failed`."""
+
+    step: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+    detail: str = Field(default="", description="Why it failed.")
+    backup: BackupTaken | None = Field(default=None, description="What was taken.")
+
+
 class ReceivedSpan(Model):
     """A span as it arrived and what became of it."""
 

@@ -242,6 +242,11 @@ class Isolation(RuleBasedStateMachine):
         self.client.restate(key)
 
     @step(key=_keys)
+    def back_up(self, key: Key) -> None:
+        """Try to have everybody's data written somewhere: only on the server's own machine."""
+        self.client.back_up(key)
+
+    @step(key=_keys)
     def totals(self, key: Key) -> None:
         """Ask for totals: they are what was acknowledged to whom the key belongs."""
         self.client.check_totals(key)
@@ -353,6 +358,7 @@ class Isolation(RuleBasedStateMachine):
             self.client.ask(route, key, params=query)
         for route, call_id in product(ONE_CALL, sorted(about.call_ids)[:2]):
             self.client.check_call(key, route, call_id)
+        self.client.back_up(key)
         self.client.check_totals(key)
         self.client.check_minutes(key)
         for statement in statements.OWN_CALLS:

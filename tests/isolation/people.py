@@ -186,6 +186,11 @@ class Client:
         good = frozenset({422 if key.reach.project_id is None else 403})
         self.ask(("POST", "/v1/restatements"), key, statuses=good, json=body)
 
+    def back_up(self, key: Key) -> None:
+        """Try a backup: from another machine it is refused, whatever the key."""
+        body = {"directory": "/a-directory-that-nobody-makes"}
+        self.ask(("POST", "/v1/backups"), key, statuses=frozenset({403}), json=body)
+
     def see(self, told: str, reach: Reach | None, given: str = "") -> None:
         """Look through what was told to somebody with this reach."""
         found = self._canaries.foreign(told, reach, given)

@@ -41,6 +41,7 @@ ROUTES: dict[Route, Access] = {
     ("GET", "/v1/closes"): Access.READ,
     ("GET", "/v1/restatements"): Access.READ,
     ("POST", "/v1/restatements"): Access.ADMIN,
+    ("POST", "/v1/backups"): Access.ADMIN,
     ("GET", "/v1/today"): Access.READ,
     ("GET", "/v1/aggregate/daily"): Access.READ,
     ("GET", "/v1/overview"): Access.READ,

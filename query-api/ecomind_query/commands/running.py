@@ -92,18 +92,32 @@ class Client:
 
     def post(self, path: str, body: object) -> Any:
         """The JSON answer of a POST. Raises ServerError."""
+        return self._ask(self._post(path, body))
+
+    def follow(self, path: str, body: object, scope: str) -> Iterator[Any]:
+        """The lines of JSON that a POST is answered with, as they come. Raises ServerError."""
+        with self._answer(self._post(path, body), scope) as response:
+            for line in response:
+                yield json.loads(line)
+
+    def _post(self, path: str, body: object) -> urllib.request.Request:
         headers = {"Content-Type": "application/json"}
         data = json.dumps(body).encode()
-        return self._ask(urllib.request.Request(f"{self.server.api}{path}", data, headers))
+        return urllib.request.Request(f"{self.server.api}{path}", data, headers)
 
     def _ask(self, request: urllib.request.Request) -> Any:
+        with self._answer(request, "read") as response:
+            return json.load(response)
+
+    @contextmanager
+    def _answer(self, request: urllib.request.Request, scope: str) -> Iterator[Any]:
         try:
             with self._access.open(request, TIMEOUT_SECONDS) as response:
-                return json.load(response)
+                yield response
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 401:
-                    raise KeyRefused(self._access.refused("read")) from error
+                    raise KeyRefused(self._access.refused(scope)) from error
                 refused = KeyRefused if error.code == 403 else ServerError
                 raise refused(_detail(error)) from error
         except (OSError, ValueError, http.client.HTTPException) as error:
