@@ -200,6 +200,35 @@ def test_a_backup_while_spans_come_in(running: Running, tmp_path: Path) -> None:
         assert rollup == again and outcomes == len(ids) == rollup[0]["n"]
 
 
+def test_a_spool_that_outlived_its_store_is_loaded_after_a_restore(
+    running: Running, tmp_path: Path
+) -> None:
+    """Its segments are none of those that were stored before the backup."""
+    other = make_settings(tmp_path).model_copy(update={"data_dir": tmp_path / "new"})
+
+    async def lose() -> None:
+        async with running() as receiver:
+            await load(receiver, protobuf([CHAT]))
+            await asyncio.to_thread(receiver.backups.make, tmp_path / "b", quiet)
+            with receiver.store.gate.shut(10):
+                body = span_request(Span(7)).SerializeToString()
+                await receiver.accept(LOCAL, body, PROTOBUF)
+                shutil.copytree(receiver.spool.directory, tmp_path / "spool")
+
+    async def go_on() -> int:
+        receiver = Receiver(other, listeners=False)
+        await receiver.start()
+        await receiver.drain()
+        rows = receiver.store.query("SELECT count() AS n FROM calls")
+        await receiver.stop()
+        return int(rows[0]["n"])
+
+    asyncio.run(lose())
+    restoring.restore(tmp_path / "b", other, quiet)
+    shutil.copytree(tmp_path / "spool", other.data_dir / "spool")
+    assert asyncio.run(go_on()) == 2
+
+
 def test_a_clone_of_a_killed_process_is_dropped(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, retention_days=3650)
     with opened(settings) as use:

@@ -1,8 +1,8 @@
 """Taking a backup while the data directory is in use.
 
 First all that was acknowledged before is stored, so nothing of the spool needs to be in a backup,
-and no key is needed to use one. Then the tables are cloned while nobody writes, for some
-milliseconds, and the engine copies the clone while everything goes on. What is written has the name
+and no key is needed to use one. Then the tables are cloned while nobody writes, about half a second
+for five million calls, and the engine copies the clone while everything goes on. What is written has the name
 .partial until it is whole, synced and described, and is then renamed.
 """
 
