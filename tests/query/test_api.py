@@ -411,6 +411,7 @@ def test_every_route_is_described_with_an_example(api: Api) -> None:
         "GET /v1/closes",
         "GET /v1/restatements",
         "POST /v1/restatements",
+        "POST /v1/backups",
         "GET /v1/whatif",
         "GET /v1/overrides",
         "GET /v1/overview",

@@ -98,6 +98,15 @@ def test_an_engine_that_can_not_write(
     assert "The engine can't write /proc/no" in said and "Stack trace" not in said
 
 
+def test_an_engine_that_can_not_clone(
+    use: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "make", lambda self, tokens: use.store.command("SELECT nothing"))
+    assert (
+        refusal(use, tmp_path / "b") == "The backup failed: engine error 47 (UNKNOWN_IDENTIFIER)."
+    )
+
+
 def test_an_empty_directory_is_as_good_as_none(use: Open, tmp_path: Path) -> None:
     (tmp_path / "it's \\ mine").mkdir()
     use.backups.make(tmp_path / "it's \\ mine", quiet)

@@ -231,6 +231,7 @@ FORGED = {"org_id": "org_a", "day": "2026-11-18", "generation": 1, "rows": 1, "c
         ({"format": 2, "ecomind": "9.0"}, "was written by a newer Ecomind (9.0)"),
         ({"schema_migrations": [NEWER]}, "holds migration 999_later.sql, which this version does"),
         ({"tables": {"calls": {"rows": 99}}}, "The table calls is not what was backed up"),
+        ({"tables": {"none": {"rows": 1}}}, "The restore failed: IndexError"),
         ({"closes": [FORGED | {"root": "0" * 64}]}, "closed days are not those"),
         ({"files": "none"}, "is damaged"),
     ],

@@ -1,8 +1,8 @@
 """The tables of a store as of one moment, in a database of their own, and the BACKUP of it.
 
-Parts are never changed, so a clone is hard links: it takes some 5 ms a part and no room. What a table
-remembers of inserted blocks (their tokens) lies beside its parts and is copied as files: BACKUP
-leaves it out, and without it a replay after a restore would be stored twice.
+Parts are never changed, so a clone is hard links: it takes some 5 ms a part and no room. What a
+table remembers of inserted blocks (their tokens) lies beside its parts and is copied as files:
+BACKUP leaves it out, and without it a replay after a restore would be stored twice.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 First all that was acknowledged before is stored, so nothing of the spool needs to be in a backup,
 and no key is needed to use one. Then the tables are cloned while nobody writes, about half a second
-for five million calls, and the engine copies the clone while everything goes on. What is written has the name
-.partial until it is whole, synced and described, and is then renamed.
+for five million calls, and the engine copies the clone while everything goes on. What is written is
+named .partial until it is whole, synced and described, and is then renamed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.spool import Spool
-from ecomind_receiver.store import Store
+from ecomind_receiver.store import Store, describe
 
 _DRAIN_SECONDS, _POLL_SECONDS = 600.0, 0.05
 _ROOM = 1.05
@@ -97,7 +97,12 @@ class Backups:
         try:
             as_of = self._drain(observe)
             with _draft(directory) as draft:
-                return self._make(as_of, draft, directory, observe)
+                try:
+                    return self._make(as_of, draft, directory, observe)
+                finally:
+                    self._clone.drop()
+        except BackupError:
+            raise
         except ControlError as error:
             raise BackupError(str(error)) from error
         except TimeoutError:
@@ -107,11 +112,10 @@ class Backups:
             ) from None
         except OSError as error:
             raise _unusable(directory, error) from error
+        except Exception as error:
+            raise BackupError(f"The backup failed: {describe(error)}.") from error
         finally:
-            try:
-                self._clone.drop()
-            finally:
-                self._making.release()
+            self._making.release()
 
     def _make(self, as_of: datetime, draft: Path, directory: Path, observe: Observe) -> Manifest:
         observe(Progress("cloning"))
@@ -122,7 +126,8 @@ class Backups:
         left_out = self._copy_control(draft)
         for name in manifest.COPIED:
             if (self._settings.data_dir / name).is_dir():
-                shutil.copytree(self._settings.data_dir / name, draft / name)
+                unfinished = shutil.ignore_patterns("*.new")  # it may be gone in a moment
+                shutil.copytree(self._settings.data_dir / name, draft / name, ignore=unfinished)
         observe(Progress("adding up"))
         store = self._store
         made = Manifest(

@@ -24,7 +24,7 @@ from ecomind_receiver.control.errors import ControlError
 from ecomind_receiver.control.store import ControlStore
 from ecomind_receiver.private import keep_private, private_directory
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.store import Store, StoreError, known_migrations
+from ecomind_receiver.store import Store, StoreError, describe, known_migrations
 
 _WORK = "restoring"
 _MOVED = (*manifest.COPIED, manifest.CONTROL, manifest.STORE)
@@ -109,8 +109,12 @@ def _bring_back(
         observe(Progress("working out closed days"))
         with closing(Store(own)) as store:  # which migrates it
             _compare_closes(store, found)
+    except (BackupError, OSError):
+        raise
     except (StoreError, ControlError) as error:
         raise BackupError(str(error)) from error
+    except Exception as error:
+        raise BackupError(f"The restore failed: {describe(error)}.") from error
     observe(Progress("syncing"))
     manifest.sync_files(work)
     rows = sum(sums_.get("rows", 0) for sums_ in found.tables.values())
