@@ -130,6 +130,8 @@ class Receiver:
         on_close(self._limits.close)
         self.store = await asyncio.to_thread(Store, settings)
         on_close(asyncio.to_thread, self.store.close)
+        if self._listeners:
+            await asyncio.to_thread(self.store.keep_calls, settings.retention_days)
         several = not isinstance(self.door, OpenDoor)
         self.spool = Spool(settings, secrets.spool, shared=several)
         self.agreements = await asyncio.to_thread(Agreements, settings)

@@ -103,7 +103,10 @@ class Settings(BaseSettings):
         description="High-water mark of the spool; above it requests get 503 and Retry-After.",
     )
     retention_days: int = Field(
-        90, ge=1, description="Days that single calls are kept; set when the store is created."
+        90,
+        ge=1,
+        description="Days that single calls are kept. When a server starts with another number,"
+        " calls that are older are deleted, and totals stay.",
     )
     factor_dir: Path | None = Field(
         None, description="Folder with compiled factor sets of your own, beside those that ship."

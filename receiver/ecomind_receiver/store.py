@@ -99,6 +99,25 @@ class Store:
         """The engine's version, such as 26.9.2.1."""
         return str(self.query("SELECT version() AS v")[0]["v"])
 
+    def keep_calls(self, days: int) -> None:
+        """Have single calls deleted this many days after they began, those stored before as well.
+
+        Rollups and closed days stay; the engine does it in the background. For a server only: a
+        command that was started with other settings must not delete what a server keeps.
+        """
+        text = self.query(
+            "SELECT create_table_query AS q FROM system.tables"
+            " WHERE database = currentDatabase() AND name = 'calls'"
+        )[0]["q"]
+        found = re.search(r"TTL toDateTime\(start_time, 'UTC'\) \+ toIntervalDay\((\d+)\)", text)
+        before = int(found[1]) if found else None
+        if before != days:
+            log.warning("retention changed", extra={"days": days, "days_before": before})
+            self.command(
+                "ALTER TABLE calls MODIFY TTL toDateTime(start_time, 'UTC')"
+                f" + INTERVAL {days:d} DAY SETTINGS mutations_sync = 0"
+            )
+
     def close(self) -> None:
         """Close every connection and give the lock back; an engine that hangs keeps the lock.
 
