@@ -48,6 +48,9 @@ def explained(
         units=bool(query.images or query.audio_s or query.video_s),
         spend=bool(query.spend_usd),
     )
+    if query.zone and query.zone.strip().lower() not in factors.zone_names:
+        raise BadParameter("zone", f"{query.zone[:40]!r} is no zone of {factors.id}; use an id such"
+                           " as USA, GBR or US-CAISO, or give a region.")  # fmt: skip
     check_method(query.method, factors)
     coefficients = resolve(key, factors, query.method, terms)
     if query.hour is not None:

@@ -15,7 +15,15 @@ from typing import Any
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.hourly import Grids
-from ecomind_processor.resolution import NOT_LINEAR, CallKey, in_hour, resolve
+from ecomind_processor.resolution import (
+    MEASURED,
+    NOT_LINEAR,
+    SPEND,
+    CallKey,
+    in_hour,
+    method_on,
+    resolve,
+)
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_query.errors import BadParameter
 from ecomind_query.models import WhatIf
@@ -33,6 +41,7 @@ CAVEATS = {
     "place": "Prices, latency, law and available models differ by region.",
     "hour": "Only work that can wait can be moved; the average intensity of an hour is not what one"
     " more kWh in it causes.",
+    "year": "Both sides have the grids' yearly figures, not those of the calls' hours.",
 }
 
 
@@ -57,11 +66,17 @@ def whatif(
     if len(rows) > MAX_ROWS:
         raise BadParameter("from", f"more than {MAX_ROWS:,} rows; ask for a shorter range.")
     known: dict[int, Coefficients] = {}
-    moved = []
+    moved: list[Moved] = []
+    methods, taken = set(), set()
     for row in rows:
         measured = bool(row["is_measured"])
-        before = resolve(_key(row, measured), factors, factors.method, terms)
-        after = resolve(_changed(row, query, measured), factors, factors.method, terms)
+        own = method_on(row["first_hour"].date(), factors, terms)
+        method = factors.method if own in NOT_LINEAR else own
+        methods.add(method if method == own else f"{method} in place of {own}")
+        before = resolve(_key(row, measured), factors, method, terms)
+        after = resolve(_changed(row, query, measured), factors, method, terms)
+        if query.to_model and after.method not in (SPEND, MEASURED):
+            taken.add(f"{after.model} ({after.model_match}), tier {after.model_tier}")
         if query.to_hour is not None:
             hour = row["first_hour"]
             before = _at(before, hour, grids, factors)
@@ -78,9 +93,9 @@ def whatif(
         to_region=query.to_region,
         to_hour=query.to_hour,
         factor_set=factors.id,
-        method=factors.method,
+        method=", ".join(sorted(methods)) or factors.method,
         difference=compare(moved, known, 0.0),
-        caveats=_caveats(query),
+        caveats=_caveats(query, sorted(taken), hourly=grids.has("average")),
     )
 
 
@@ -114,10 +129,12 @@ def _at(c: Coefficients, hour: datetime, grids: Grids, factors: FactorSet) -> Co
     return in_hour(c, hour, grids, factors)
 
 
-def _caveats(query: WhatIfQuery) -> list[str]:
+def _caveats(query: WhatIfQuery, taken: list[str], *, hourly: bool) -> list[str]:
     asked = {
         "model": bool(query.to_model),
         "place": bool(query.to_region or query.to_provider),
         "hour": query.to_hour is not None,
+        "year": hourly and query.to_hour is None,
     }
-    return [CAVEATS[name] for name, is_asked in asked.items() if is_asked]
+    names = [f"{query.to_model} is taken for {each}." for each in taken]
+    return names + [CAVEATS[name] for name, is_asked in asked.items() if is_asked]

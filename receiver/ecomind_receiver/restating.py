@@ -157,9 +157,10 @@ class Restater:
             raise RestateError("--to must lie after --from; both are UTC days, --to exclusive.")
         if not closed["n"] or request.to_day > closed["last"] + DAY:
             last = f"the last closed day is {closed['last']}" if closed["n"] else "none is closed"
+            until = f"; end --to at {closed['last'] + DAY}" if closed["n"] else ""
             raise RestateError(
                 f"Only closed days can be restated, and {last}. A day closes two days after its"
-                " end, once all of it is reconciled; end --to there."
+                f" end, once all of it is reconciled{until}."
             )
         rows = self._store.query(
             "SELECT day, max(c.generation) AS generation, argMax(c.root, c.generation) AS root"

@@ -20,6 +20,7 @@ from ecomind_processor.factors import (
     available,
     checksum,
     parse,
+    read_document,
 )
 from ecomind_processor.footprint import Coefficients
 from ecomind_query import cli
@@ -293,3 +294,26 @@ def test_a_published_set_is_not_compiled_anew(copied: Path) -> None:
     method.write_text(text.replace("id: ecomind-2026.2.0,", "id: ecomind-2026.1,"), "utf-8")
     with pytest.raises(FactorSourceError, match=r"ecomind-2026\.1 was published and its numbers"):
         compile_factors(copied)
+
+
+def test_what_can_t_be_read_or_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    for words, said in (
+        (["validate", str(tmp_path / "a file")], "can't be read: Not a directory."),
+        (["compile", "--out", str(tmp_path / "no" / "a.json")], "can't be used: No such file"),
+    ):
+        done = CliRunner().invoke(cli.app, ["factors", *words], env={"COLUMNS": "300"})
+        assert done.exit_code == 1 and said in done.stderr.replace("\n", " ")
+
+
+def test_a_damaged_set_is_named_and_the_others_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = read_document("ecomind-2026.1") | {"id": "own-1"}
+    (tmp_path / "own-1.json").write_text(json.dumps(document))
+    monkeypatch.setenv("ECOMIND_FACTOR_DIR", str(tmp_path))
+    done = CliRunner().invoke(cli.app, ["factors", "list", "--json"])
+    assert "own-1.json: " in done.stderr
+    assert [each["id"] for each in json.loads(done.stdout)] == [
+        "ecomind-2026.1", "ecomind-2026.2.0",
+    ]  # fmt: skip

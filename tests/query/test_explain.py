@@ -101,6 +101,7 @@ def test_what_nobody_knows_is_visible_and_nothing_is_null_but_market() -> None:
         (["gpt-4o", "--output-tokens", "5", "--reasoning-tokens", "6"], "--output-tokens: incl"),
         (["gpt-4o", "--input-tokens", "5", "--cache-read-tokens", "6"], "includes cache_read"),
         (["gpt-4o", "--day", "yesterday"], "--day: "),
+        (["gpt-4o", "--zone", "XYZ"], "--zone: 'XYZ' is no zone of"),
         (["gpt-4o", "--hour", "24"], "--hour: it must be less than or equal to 23"),
     ],
 )

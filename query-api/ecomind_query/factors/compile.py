@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ecomind_processor.factors import checksum
-from ecomind_query.commands.common import AsJson, print_json
+from ecomind_query.commands.common import AsJson, fail, print_json
 from ecomind_query.factors.references import CHECKS, architectures, measured_files
 from ecomind_query.factors.sources import Facility, FactorSourceError, Sources, Zone, read
 
@@ -72,6 +72,8 @@ def compile_command(
     except FactorSourceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+    except OSError as error:
+        fail(f"{error.filename} can't be used: {error.strerror}.")
     typer.echo(f"{target}  sha256 {json.loads(target.read_text(encoding='utf-8'))['sha256']}")
 
 
@@ -87,6 +89,8 @@ def validate(
         mistakes = [sentence for check in CHECKS for sentence in check(sources)]
     except FactorSourceError as error:
         mistakes = str(error).splitlines()
+    except OSError as error:
+        mistakes = [f"{error.filename} can't be read: {error.strerror}."]
     if as_json:
         print_json({"valid": not mistakes, "mistakes": mistakes})
     else:

@@ -46,7 +46,7 @@ def list_(as_json: AsJson = False) -> None:
             "zones": len(s.zones),
             "sha256": s.sha256,
         }
-        for s in map(FactorSet.load, available())
+        for s in _usable()
     ]
     if as_json:
         print_json(sets)
@@ -57,6 +57,15 @@ def list_(as_json: AsJson = False) -> None:
         (*(s[name] for name in kept), "yes" if s["default"] else "", s["sha256"][:12]) for s in sets
     ]
     print_table(columns, rows, right=("models", "zones"))
+
+
+def _usable() -> Iterator[FactorSet]:
+    """The sets that can be read; of the others a sentence on stderr."""
+    for name in available():
+        try:
+            yield FactorSet.load(name)
+        except FactorSetError as error:
+            typer.echo(f"{name}.json: {error}", err=True)
 
 
 def show(
