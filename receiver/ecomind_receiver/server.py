@@ -107,8 +107,8 @@ class Receiver:
     async def start(self) -> None:
         """Open the door, the store and the spool, then the ports.
 
-        Raises StartError, StoreError, SecretError, ControlError, TlsError or OSError, each with a
-        sentence.
+        Raises StartError, StoreError, SecretError, ControlError, TlsError, GridError or OSError,
+        each with a sentence.
         """
         try:
             await self._start()

@@ -308,3 +308,13 @@ def test_sql_prints_nothing_and_much(
 
 def test_an_empty_key_is_none(tmp_path: Path) -> None:
     assert make_settings(tmp_path, api_key="").api_key is None
+
+
+def test_a_grid_table_that_is_not_there_stops_a_start_with_a_sentence(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.binpb"
+    trace.write_bytes(protobuf([CHAT]))
+    missing = {"ECOMIND_GRID_HOURLY": f"file:{tmp_path / 'none.csv'}"}
+    for words in (["up"], ["ingest", str(trace)]):
+        done = Home(tmp_path).run(*words, **missing)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert "none.csv can't be read: No such file or directory." in done.stderr

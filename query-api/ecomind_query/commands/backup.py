@@ -5,7 +5,6 @@ Where a server runs it takes the backup, because it owns the store; else the com
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from ecomind_query.commands import running
+from ecomind_query.commands import running, source
 from ecomind_query.commands.common import (
     FAILED,
     NOT_STARTED,
@@ -98,11 +97,6 @@ def _asked(
 def _own(settings: Settings, target: Path, observe: manifest.Observe) -> BackupTaken:
     """A backup by a receiver of this process, which first stores what waits in the spool."""
     from ecomind_query.backups import take
-    from ecomind_receiver.control.errors import ControlError
-    from ecomind_receiver.secrets import SecretError
-    from ecomind_receiver.server import Receiver, StartError
-    from ecomind_receiver.store import StoreError
-    from ecomind_receiver.tls import TlsError
 
     if not (settings.data_dir / "store").is_dir():
         fail(
@@ -110,15 +104,8 @@ def _own(settings: Settings, target: Path, observe: manifest.Observe) -> BackupT
             " data directory with --data-dir (ECOMIND_DATA_DIR).",
             NOT_STARTED,
         )
-    with asyncio.Runner() as runner:
-        receiver = Receiver(settings, listeners=False)
-        try:
-            runner.run(receiver.start())
-        except (StartError, StoreError, SecretError, ControlError, TlsError, OSError) as error:
-            fail(str(error), NOT_STARTED)
+    with source.receiver(settings) as (receiver, _):
         try:
             return take(receiver.backups, target, observe)
         except manifest.BackupError as error:
             fail(str(error), FAILED)
-        finally:
-            runner.run(receiver.stop())

@@ -59,17 +59,12 @@ def ingest(
     files = find(paths)
     if not files:
         fail("There is no file of OTLP traces or logs here; name .json, .jsonl or .pb files.")
-    from ecomind_receiver.secrets import SecretError
-    from ecomind_receiver.server import StartError
-    from ecomind_receiver.store import StoreError
-    from ecomind_receiver.tls import TlsError
-
     try:
         with chosen(settings, endpoint) as sink:
             summary = send(files, sink, Console(stderr=True))
             if isinstance(sink, OwnSink):
                 summary.counted = sink.counted(summary.spans)
-    except (Unreachable, StartError, StoreError, SecretError, TlsError) as error:
+    except Unreachable as error:
         fail(str(error), NOT_STARTED)
     _report(summary, as_json)
     if summary.errors:

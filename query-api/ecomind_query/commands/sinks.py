@@ -185,18 +185,11 @@ def chosen(settings: Settings, endpoint: str | None) -> Iterator[Sink]:
 
 @contextmanager
 def own(settings: Settings) -> Iterator[OwnSink]:
-    """A receiver on the data directory; at the end all is stored. Raises as `Receiver.start`.
+    """A receiver on the data directory; at the end all is stored.
 
-    Ends with a sentence if the key in ECOMIND_API_KEY may not send.
+    Ends with a sentence if it can't start, or if the key in ECOMIND_API_KEY may not send.
     """
-    from ecomind_receiver.server import Receiver
-
     grant = source.admitted(settings, Scope.INGEST)
-    with asyncio.Runner() as runner:
-        receiver = Receiver(settings, listeners=False)
-        runner.run(receiver.start())
-        try:
-            yield OwnSink(receiver, runner, grant)
-            runner.run(receiver.drain())
-        finally:
-            runner.run(receiver.stop())
+    with source.receiver(settings) as (receiver, runner):
+        yield OwnSink(receiver, runner, grant)
+        runner.run(receiver.drain())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ecomind_query.reader import Reader
     from ecomind_receiver.authentication import Grant
     from ecomind_receiver.grids.factory import ConfiguredGrids
+    from ecomind_receiver.server import Receiver
     from ecomind_receiver.store import Store
 
 
@@ -42,6 +43,28 @@ def store(settings: Settings) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def receiver(settings: Settings) -> Iterator[tuple[Receiver, asyncio.Runner]]:
+    """A receiver of this process on the data directory, without listeners, and what runs it.
+
+    Ends with a sentence if it can't start; stopped at the end, which stores what was accepted.
+    """
+    from ecomind_receiver.control.errors import ControlError
+    from ecomind_receiver.server import Receiver, StartError
+    from ecomind_receiver.store import StoreError
+
+    with asyncio.Runner() as runner:
+        opened = Receiver(settings, listeners=False)
+        try:
+            runner.run(opened.start())
+        except (StartError, StoreError, SecretError, ControlError, OSError, ValueError) as error:
+            fail(str(error), NOT_STARTED)
+        try:
+            yield opened, runner
+        finally:
+            runner.run(opened.stop())
 
 
 @contextmanager

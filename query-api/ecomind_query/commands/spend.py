@@ -75,11 +75,6 @@ def import_(
         fail(f"{file} can't be read: {error.strerror}.")
     summary = summary_of(lines)
     if not dry_run:
-        from ecomind_receiver.secrets import SecretError
-        from ecomind_receiver.server import StartError
-        from ecomind_receiver.store import StoreError
-        from ecomind_receiver.tls import TlsError
-
         try:
             with chosen(settings, endpoint) as sink:
                 _send(lines, sink)
@@ -88,7 +83,7 @@ def import_(
                     summary.counted = sink.counted(len(lines))
         except FileError as error:
             fail(f"{file} was not sent whole: {error}. Import it again: what was sent counts once.")
-        except (Unreachable, StartError, StoreError, SecretError, TlsError) as error:
+        except Unreachable as error:
             fail(str(error), NOT_STARTED)
     _report(summary, as_json)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecomind_receiver.durable import sync_directory
-from ecomind_receiver.grids.errors import GridError
 from ecomind_receiver.grids.rows import COLUMNS, Row, as_text, read_rows
 from ecomind_receiver.private import private_directory
 
@@ -85,7 +84,7 @@ class HourCache:
                     self.put(row.hour, Hour(row.g_per_kwh, row.estimated))
         except FileNotFoundError:
             return
-        except (GridError, ValueError) as error:
+        except ValueError as error:
             log.error("a damaged cache of a grid is put aside", extra={"error": str(error)})
             self._hours.clear()
             os.replace(self._path, self._path.with_suffix(".damaged"))

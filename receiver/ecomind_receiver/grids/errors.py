@@ -1,14 +1,15 @@
 """What can be wrong with hourly grids.
 
+ValueError
+└── GridError    a file or a setting; whoever runs Ecomind can mend it, and the message says how
 Exception
-├── GridError    a file or a setting; whoever runs Ecomind can mend it, and the message says how
 └── FetchError   a service on the network; `retryable` says whether the same request may work later
 """
 
 from __future__ import annotations
 
 
-class GridError(Exception):
+class GridError(ValueError):
     """A plug-in can't be used as configured. The message is a sentence that names the fix."""
 
 
