@@ -113,7 +113,11 @@ _JSON = _Encoding(
 )
 
 
+_ATTRIBUTES_IN_BYTES = "attributes Array(Tuple(key String, value String))"
+
+
 def _attributes(names: Mapping[str, str]) -> str:
+    """Each with its key and its value, as the engine's own reader opens them."""
     value = (
         f"Tuple({names['text']} String, {names['int']} Nullable(Int64),"
         f" {names['double']} Nullable(Float64), {names['bool']} Bool)"
@@ -121,18 +125,20 @@ def _attributes(names: Mapping[str, str]) -> str:
     return f"attributes Array(Tuple(key String, value {value}))"
 
 
-def _request(names: Mapping[str, str], signal: str) -> str:
+def _request(encoding: _Encoding, signal: str) -> str:
+    names = encoding.names
+    attributes = _attributes(names) if encoding is _JSON else _ATTRIBUTES_IN_BYTES
     ids = f"{names['trace_id']} String, {names['span_id']} String"
     if signal == "span":
         item = (
             f"{ids}, {names['state']} String, {names['parent']} String, {names['start']} UInt64,"
-            f" {names['end']} UInt64, {_attributes(names)}, status Tuple(code Int32)"
+            f" {names['end']} UInt64, {attributes}, status Tuple(code Int32)"
         )
         resources, scopes, items = names["resource_spans"], names["scope_spans"], "spans"
     else:
         item = (
             f"{ids}, {names['time']} UInt64, {names['observed']} UInt64, {names['event']} String,"
-            f" {_attributes(names)}"
+            f" {attributes}"
         )
         resources, scopes, items = names["resource_logs"], names["scope_logs"], names["records"]
     scoped = f"Array(Tuple(scope Tuple(name String), {items} Array(Tuple({item}))))"
@@ -152,7 +158,7 @@ _WHOSE = (
 
 def _requests(path: str, signal: str, encoding: _Encoding) -> str:
     field = encoding.envelope[signal]
-    shape = _request(encoding.names, signal)
+    shape = _request(encoding, signal)
     resources = encoding.names["resource_spans" if signal == "span" else "resource_logs"]
     held = shape if encoding is _PROTOBUF else "String"
     file = f"file({literal(path)}, 'Protobuf', {literal(f'{_WHOSE}, {field} {held}')})"
@@ -168,13 +174,15 @@ def _requests(path: str, signal: str, encoding: _Encoding) -> str:
 def _item_columns(signal: str, encoding: _Encoding) -> str:
     names = encoding.names
     opened = "unhex(item.{})" if encoding is _JSON else "item.{}"
-    columns = {
-        "keys": "item.attributes.key",
-        "texts": f"item.attributes.value.{names['text']}",
-        "ints": f"item.attributes.value.{names['int']}",
-        "doubles": f"item.attributes.value.{names['double']}",
-        "bools": f"item.attributes.value.{names['bool']}",
-    }
+    columns = {"keys": "item.attributes.key", "values": "item.attributes.value"}
+    if encoding is _JSON:
+        columns = {
+            "keys": "item.attributes.key",
+            "texts": f"item.attributes.value.{names['text']}",
+            "ints": f"item.attributes.value.{names['int']}",
+            "doubles": f"item.attributes.value.{names['double']}",
+            "bools": f"item.attributes.value.{names['bool']}",
+        }
     if signal == "span":
         columns |= {
             "trace_id": opened.format(names["trace_id"]),
@@ -244,6 +252,7 @@ def decode_sql(
     values: dict[str, Any] = {
         "signal": signal,
         "number": _NUMBER,
+        "values_in_bytes": encoding is _PROTOBUF,
         "keys": literal(list(_CODES)),
         "codes": literal(list(_CODES.values())),
         "genai_numbers": literal([_NUMBER[field] for field in dialects.GENAI_FIELDS]),

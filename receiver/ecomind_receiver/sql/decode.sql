@@ -6,6 +6,7 @@
 -- the segment. Protobuf and JSON, spans and logs differ only in how they are opened (decode.py). Each step
 -- names its results for the next one: the engine works out an alias again wherever its own step uses it, and plans each time.
 {% import 'keys.sql' as made %}
+{% import 'wire.sql' as wire %}
 
 {% macro at(field) -%} at[indexOf(fields, {{ number[field] }})] {%- endmacro %}
 {% macro text(field) -%} texts[{{ at(field) }}] {%- endmacro %}
@@ -99,20 +100,29 @@ WITH
         FROM per_scope
         ARRAY JOIN items AS item
     ),
+    {% if values_in_bytes %}
+{{ wire.steps(keys, codes) }}
+    {% else %}
     coded AS
     (
-        SELECT * EXCEPT (keys),
-               arraySort(arrayFilter(c -> c >= 65536, arrayMap(
-                   (k, s, i, d, b, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d) AND NOT b), 0, transform(k, {{ keys }}, {{ codes }}, toUInt32(0))) * 65536 + n,
-                   keys, texts, ints, doubles, bools, arrayEnumerate(keys)))) AS found
+        SELECT * EXCEPT (keys), arrayMap(k -> transform(k, {{ keys }}, {{ codes }}, toUInt32(0)), keys) AS codes
         FROM opened
+    ),
+    {% endif %}
+    sorted AS
+    (
+        SELECT * EXCEPT (codes),
+               arraySort(arrayFilter(c -> c >= 65536, arrayMap(
+                   (code, s, i, d, b, n) -> if(n > 65535 OR (empty(s) AND isNull(i) AND isNull(d) AND NOT b), 0, code) * 65536 + n,
+                   codes, texts, ints, doubles, bools, arrayEnumerate(codes)))) AS found
+        FROM coded
     ),
     indexed AS
     (
         SELECT * EXCEPT (found),
                arrayMap(c -> toUInt8(intDiv(c, 6553600)), found) AS fields,
                arrayMap(c -> toUInt16(bitAnd(c, 65535)), found) AS at
-        FROM coded
+        FROM sorted
     ),
     emitted AS
     (
