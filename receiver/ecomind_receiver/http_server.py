@@ -1,4 +1,7 @@
-"""A uvicorn server inside a running event loop: for OTLP/HTTP and for the API alike."""
+"""A uvicorn server inside a running event loop: for OTLP/HTTP and for the API alike.
+
+The API is an ASGI application. The OTLP port has a protocol of its own (`otlp_protocol.py`).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from ecomind_receiver.tls import Tls
 
 PEER: ContextVar[str] = ContextVar("peer", default="")
 """The address that the request being served came from, for log lines."""
-_MAX_HEAD_BYTES = 512 * 1024
+MAX_HEAD_BYTES = 512 * 1024
+"""More headers than this are refused."""
 _BODY_PIECE_BYTES = 1024 * 1024
 
 
@@ -69,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(
                     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
                     b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -80,12 +84,21 @@ class BoundedProtocol(HttpToolsProtocol):
 class HttpServer:
     """A uvicorn server inside a running event loop, with the port it was given."""
 
-    def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        tls: Tls | None = None,
+        *,
+        protocol: type[asyncio.Protocol] | None = None,
+    ) -> None:
+        """`app` is an ASGI application, or whatever the protocol given takes."""
         self._address = (host, port)
         config = uvicorn.Config(
-            _naming_peers(app),
+            app if protocol else _naming_peers(app),
             loop="none",
-            http=BoundedProtocol,
+            http=protocol or BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -27,6 +27,7 @@ from ecomind_receiver.limits import UNLIMITED, Limits, LocalLimits, Quotas
 from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_grpc import serve_grpc
 from ecomind_receiver.otlp_http import OtlpHttp
+from ecomind_receiver.otlp_protocol import OtlpProtocol
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.redis_limits import RedisLimits
 from ecomind_receiver.restating import Restater
@@ -228,7 +229,9 @@ class Receiver:
     async def _listen(self) -> None:
         settings = self.settings
         app = OtlpHttp(self._ingest, self.door)
-        http = HttpServer(app, settings.host, settings.otlp_http_port, self.tls)
+        http = HttpServer(
+            app, settings.host, settings.otlp_http_port, self.tls, protocol=OtlpProtocol
+        )
         self.http_port = await http.start()
         self._open.push_async_callback(http.stop)
         server, self.grpc_port = await serve_grpc(

