@@ -128,6 +128,20 @@ def measure(plan: Plan, folder: Path) -> Result:
     return _result(plan, watched, verdict, bytes_per_call)
 
 
+def received(server: Server, seconds: float) -> dict[str, float]:
+    """What receiving costs a server that runs already, at full speed for so long."""
+    plan = Plan(Mode.BATCH, Variant.PLAIN, seconds, 2.0, 8)
+    idle = _Sample.of(server)
+    report = server.folder / "received"
+    watched = _watch(server, idle, _generator(plan, server, new_seed(), report, None))
+    spans, drained = watched.totals["acked_spans"], watched.drained
+    took_seconds = drained.at - watched.start.at + plan.warmup_seconds
+    return {
+        "cpu_us_per_span": _us_per_span(drained.cpu_seconds - idle.cpu_seconds, spans),
+        "spans_per_s_sustained": round(spans / took_seconds, 1),
+    }
+
+
 def new_seed() -> int:
     """A seed for the ids of one generator: 64 bits, the first of them 01."""
     return secrets.randbits(62) | 1 << 62

@@ -24,7 +24,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.02
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses on this machine, whatever proxy others are reached through."""
 
 
 class ServerError(Exception):
@@ -128,7 +129,7 @@ class Server:
 
     def counters(self) -> Counters:
         """Read /metrics."""
-        with _DIRECT.open(f"{self.addresses['api']}/metrics", timeout=30) as response:
+        with DIRECT.open(f"{self.addresses['api']}/metrics", timeout=30) as response:
             return parse_counters(response.read().decode())
 
     def wait_drained(self, timeout_seconds: float) -> None:

@@ -17,7 +17,7 @@ import typer
 
 from ecomind_processor.factors import FactorSet
 from ecomind_processor.resolution import CallKey, resolve
-from ecomind_query.bench.workload import MODELS
+from ecomind_query.bench.filling import TEAMS, combinations
 from ecomind_query.coefficients import CoefficientBook
 from ecomind_query.commands.common import AsJson, load_settings, print_json, print_table
 from ecomind_query.queries import Queries
@@ -31,8 +31,6 @@ from ecomind_receiver.tenants import LOCAL, Reach
 FROM, DAYS = date(2024, 7, 1), 365
 HOURS = DAYS * 24
 CALLS_PER_ROW = 50
-_TEAMS = 8
-_PLACES = ("USA", "eu-west-3", "us-central1", "")
 
 
 def restate(
@@ -89,19 +87,14 @@ def _measure(store: Store, catalogue: Catalogue, newer: FactorSet) -> dict[str, 
 
 def _fill(store: Store, catalogue: Catalogue, factors: FactorSet, rows: int) -> None:
     """A year of closed rows, each with the coefficients that its day and names resolve to."""
-    combinations = [
-        (provider, model, place or host)
-        for provider, host, models in MODELS
-        for model in models
-        for place in _PLACES
-    ]
+    kinds = combinations()
     known = {
         number: resolve(CallKey(provider, model, "", place, "", FROM, False), factors)
-        for number, (provider, model, place) in enumerate(combinations)
+        for number, (provider, model, place) in enumerate(kinds)
     }
     catalogue.store({c.coef_id: c for c in known.values()})
     index = list(known)
-    columns = zip(*combinations, strict=True)
+    columns = zip(*kinds, strict=True)
     names = dict(zip(("provider", "request_model", "place"), map(list, columns), strict=True))
     chosen = {
         column: f"transform(which, {index}, {values}, '')" for column, values in names.items()
@@ -109,7 +102,7 @@ def _fill(store: Store, catalogue: Catalogue, factors: FactorSet, rows: int) -> 
     ids = f"transform(which, {index}, {[c.coef_id for c in known.values()]}, toUInt64(0))"
     values = {
         "project_id": "'default'",
-        "team": f"concat('team-', toString(intDiv(n, {HOURS}) % {_TEAMS}))",
+        "team": f"concat('team-', toString(intDiv(n, {HOURS}) % {TEAMS}))",
         "service": "'api'", "environment": "'production'", "response_model": "''",
         "operation": "'chat'", "service_tier": "''", "usage_quality": "'reported'",
         "hour": f"toDateTime('{FROM}', 'UTC') + INTERVAL n % {HOURS} HOUR", "coef_id": ids,
@@ -129,7 +122,7 @@ def _fill(store: Store, catalogue: Catalogue, factors: FactorSet, rows: int) -> 
         f"INSERT INTO closed_usage (org_id, day, generation, {inserted})"
         f" SELECT '{LOCAL.org_id}', toDate(hour_, 'UTC'), 1, {made} FROM (SELECT number AS n,"
         f" toDateTime('{FROM}', 'UTC') + INTERVAL number % {HOURS} HOUR AS hour_,"
-        f" (intDiv(number, {HOURS} * {_TEAMS}) + number % {HOURS}) % {len(combinations)} AS which"
+        f" (intDiv(number, {HOURS} * {TEAMS}) + number % {HOURS}) % {len(kinds)} AS which"
         f" FROM numbers({rows})) SETTINGS max_partitions_per_insert_block = 1000"
     )
     now = datetime.now(UTC)
