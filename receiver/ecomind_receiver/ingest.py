@@ -10,13 +10,14 @@ import time
 
 from ecomind_receiver import camel_case, frame
 from ecomind_receiver.answers import Accepted
+from ecomind_receiver.batch import Buffer
 from ecomind_receiver.inflating import Inflater, too_large
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.limits import UNLIMITED, Limits, Quotas
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.signals import TRACES, Signal
-from ecomind_receiver.spool import Spool, SpoolFull, envelope
+from ecomind_receiver.spool import RecordTooLarge, SpoolFull, envelope
 from ecomind_receiver.tenants import Tenant
 
 log = logging.getLogger("ecomind.otlp")
@@ -30,10 +31,10 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
 class Ingest:
-    """Accepts OTLP requests for one spool."""
+    """Accepts OTLP requests for one buffer."""
 
     def __init__(
-        self, spool: Spool, secrets: Secrets, limits: Limits, request_max_bytes: int
+        self, spool: Buffer, secrets: Secrets, limits: Limits, request_max_bytes: int
     ) -> None:
         self._spool = spool
         self._secrets = secrets
@@ -148,6 +149,8 @@ class Ingest:
             await self._spool.append(tenant.org_id, record, found.items, kind)
         except SpoolFull as error:
             raise RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.") from error
+        except RecordTooLarge as error:
+            raise RequestRefused(Refusal.TOO_LARGE, str(error)) from error
 
     async def _charge(self, signal: Signal, org_id: str, quotas: Quotas, items: int) -> None:
         if quotas.public and quotas.key and items > quotas.key.burst_spans:

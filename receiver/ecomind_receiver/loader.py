@@ -13,12 +13,11 @@ from collections.abc import Callable
 
 from opentelemetry import trace
 
-from ecomind_receiver import plan, segment
+from ecomind_receiver.batch import Batch, Buffer
 from ecomind_receiver.cardinality import Cardinality
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.pipeline import Job, Pipeline
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Sealed, Spool
 from ecomind_receiver.store import Store, describe
 
 log = logging.getLogger("ecomind.loader")
@@ -34,7 +33,7 @@ class Loader:
         self,
         settings: Settings,
         store: Store,
-        spool: Spool,
+        spool: Buffer,
         spool_key: bytes,
         catalogue: Catalogue,
     ) -> None:
@@ -78,8 +77,11 @@ class Loader:
         self._spool.sealed.put(None)  # the other threads end too
         pipeline.close()
 
-    def _load(self, pipeline: Pipeline, item: Sealed) -> bool:
-        """Load one segment, however long it takes; False if the process stops before."""
+    def _load(self, pipeline: Pipeline, item: Batch) -> bool:
+        """Load one segment, however long it takes; False if the process stops before.
+
+        Unless another process is to load it instead.
+        """
         backoff_seconds = _MIN_BACKOFF_SECONDS
         while True:
             started = time.monotonic()
@@ -90,10 +92,12 @@ class Loader:
                     set_status_on_exception=False,
                 ):
                     job = pipeline.load(item)
-                    segment.shred(item.path)
-                    plan.path_beside(item.path).unlink(missing_ok=True)
+                    item.destroy()
             except Exception as error:
-                self.error = f"{item.path.name} could not be loaded: {describe(error)}"
+                if not item.wanted:
+                    self._spool.loaded(item)
+                    return True
+                self.error = f"{item.name} could not be loaded: {describe(error)}"
                 log.error("a segment waits", extra={"error": self.error})
                 pipeline.rest()
                 if self._stopping.wait(backoff_seconds):

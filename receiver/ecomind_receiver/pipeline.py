@@ -15,18 +15,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date, datetime
 from typing import Any
 
 from ecomind_receiver import plan, quarantine, segment
+from ecomind_receiver.batch import Batch
 from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
 from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.counting import lend, mark_losers
 from ecomind_receiver.decode import decode_sql, probe_sql
 from ecomind_receiver.frame import read_record
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Sealed
 from ecomind_receiver.store import Store, StoreError, describe, render
 
 log = logging.getLogger("ecomind.loader")
@@ -40,10 +39,11 @@ _EMPTY_RECORD = b"\x00"
 class Job:
     """One segment on its way through the steps."""
 
-    path: Path
+    batch: Batch
     segment_id: int
     contents: segment.Contents
     plan: plan.Plan
+    damaged: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
@@ -83,23 +83,23 @@ class Pipeline:
             self._record_outcomes,
         )
 
-    def load(self, item: Sealed) -> Job:
+    def load(self, item: Batch) -> Job:
         """Store one segment. Raises on any trouble; the same segment may then be loaded again."""
-        path = item.path
         self._memory.restart()
-        try:
-            contents = segment.read_segment(path, self._spool_key, self._memory.write, item.spans)
-        except segment.SegmentError as error:
-            raise StoreError(f"Spool segment {path} can't be read: {error}") from error
+        contents = item.read(self._memory.write)
         self._memory.finish()
-        decided = plan.read(path)
+        decided = item.read_plan()
         if decided.terms is None:
             decided.terms = dict(self._catalogue.terms())
             decided.by_hour = self._catalogue.by_hour
-        job = Job(path, contents.segment_id, contents, decided)
-        for number, raw in enumerate(contents.damaged):
-            reason = "the chunk fails its integrity check: the disk altered it after it was synced"
-            self._quarantine(job, f"damaged-{number}", raw, reason)
+        job = Job(item, contents.segment_id, contents, decided)
+        for number, damaged in enumerate(contents.damaged):
+            self._quarantine(job, f"damaged-{number}", damaged.raw, damaged.reason)
+        job.damaged = [
+            {"org_id": d.org_id, "project_id": d.project_id, "received_at": item.written_at(),
+             "outcome": "quarantined", "spans": d.spans}
+            for d in contents.damaged if d.spans
+        ]  # fmt: skip
         if contents.spans:
             if not self._has_tables:
                 self._make_tables()
@@ -180,14 +180,14 @@ class Pipeline:
         records = self._records(job)
         poison = set(job.plan.poison)
         self._memory.replace(r for i, r in enumerate(records) if i not in poison)
-        written_at = _written_at(job)
+        written_at = job.batch.written_at()
         job.quarantined = [
             row for i in job.plan.poison for row in _outcomes_of(records[i], written_at)
         ]
 
     def _records(self, job: Job) -> list[bytes]:
         chunks: list[bytes] = []
-        segment.read_segment(job.path, self._spool_key, chunks.append)
+        job.batch.read(chunks.append)
         return list(segment.split_envelopes(chunks))
 
     def _lend(self, job: Job) -> None:
@@ -231,7 +231,7 @@ class Pipeline:
         staging, by_hour = self._tables["staging"], job.plan.by_hour
         used = self._catalogue.resolve_keys(staging, known, terms, by_hour)
         job.plan.terms = {org_id: each for org_id, each in terms.items() if each.id in used}
-        plan.write(job.path, job.plan)
+        job.batch.keep_plan(job.plan)
         self._catalogue.fill(self._tables["keys"], known)
 
     def _mark_losers(self, job: Job) -> None:
@@ -245,7 +245,7 @@ class Pipeline:
             f" AND resolve_key NOT IN (SELECT resolve_key FROM {keys})"
         )[0]["n"]
         if missing:
-            raise StoreError(f"{missing} spans of {job.path.name} have no coefficients")
+            raise StoreError(f"{missing} spans of {job.batch.name} have no coefficients")
         months = self._store.query(
             f"SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM {staging}"
             " WHERE outcome = 'stored' ORDER BY month"
@@ -268,12 +268,13 @@ class Pipeline:
         token = f"{job.segment_id:016x}-outcomes"
         stored = self._store.query(render("outcomes.sql", **self._tables))
         job.outcomes = [
-            {**found, "segment_id": job.segment_id} for found in stored + job.quarantined
+            {**found, "segment_id": job.segment_id}
+            for found in stored + job.quarantined + job.damaged
         ]
         missing = job.contents.spans - sum(found["spans"] for found in job.outcomes)
         if missing:
             log.error(
-                "spans without an outcome", extra={"spans": missing, "segment": job.path.name}
+                "spans without an outcome", extra={"spans": missing, "segment": job.batch.name}
             )
             job.outcomes += self._unread(job)
         if job.outcomes:
@@ -294,7 +295,11 @@ class Pipeline:
             missing[found.org_id, found.project_id] += found.spans
         for told in job.outcomes:
             missing[told["org_id"], told["project_id"]] -= told["spans"]
-        row = {"outcome": "unread", "segment_id": job.segment_id, "received_at": _written_at(job)}
+        row = {
+            "outcome": "unread",
+            "segment_id": job.segment_id,
+            "received_at": job.batch.written_at(),
+        }
         return [
             {"org_id": org_id, "project_id": project_id, "spans": items, **row}
             for (org_id, project_id), items in sorted(missing.items())
@@ -327,10 +332,6 @@ def _outcomes_of(poison: bytes, received_at: datetime) -> list[dict[str, Any]]:
     counts = {"quarantined": record.spans - record.refused, "bad_id": record.refused}
     whose = {"org_id": record.org_id, "project_id": record.project_id, "received_at": received_at}
     return [{**whose, "outcome": name, "spans": n} for name, n in counts.items() if n]
-
-
-def _written_at(job: Job) -> datetime:
-    return datetime.fromtimestamp(job.path.stat().st_mtime, UTC)
 
 
 class _MemoryFile:

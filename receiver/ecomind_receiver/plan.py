@@ -1,4 +1,4 @@
-"""What was decided for a segment, synced beside it before anything of it is stored.
+"""What was decided for a segment, made durable before anything of it is stored.
 
 A replay after a crash reads it and so enriches identically, whatever has changed since. Terms are
 in it because keys are made with them: with others, the coefficients here would not be found.
@@ -40,13 +40,9 @@ def path_beside(segment_path: Path) -> Path:
 def read(segment_path: Path) -> Plan:
     """The plan of a segment that was loaded before; an empty one otherwise."""
     try:
-        raw = json.loads(path_beside(segment_path).read_text())
+        return loads(path_beside(segment_path).read_text())
     except FileNotFoundError:
         return Plan()
-    found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
-    terms = {org_id: parse(each) for org_id, each in raw.get("terms", {}).items()}
-    caps = [Cap(*cap) for cap in raw["caps"]]
-    return Plan(raw["poison"], caps, found, terms, raw.get("by_hour", False))
 
 
 def write(segment_path: Path, plan: Plan) -> None:
@@ -54,17 +50,30 @@ def write(segment_path: Path, plan: Plan) -> None:
     path = path_beside(segment_path)
     draft = path.with_suffix(".draft")
     with open(draft, "w") as file:
-        json.dump(
-            {
-                "poison": plan.poison,
-                "caps": plan.caps or [],
-                "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
-                "terms": {org_id: each.document() for org_id, each in (plan.terms or {}).items()},
-                "by_hour": plan.by_hour,
-            },
-            file,
-        )
+        file.write(dumps(plan))
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
     sync_directory(path.parent)
+
+
+def loads(text: str) -> Plan:
+    """The plan that `dumps` made a text of."""
+    raw = json.loads(text)
+    found = {int(key): Coefficients(**values) for key, values in raw["coefficients"].items()}
+    terms = {org_id: parse(each) for org_id, each in raw.get("terms", {}).items()}
+    caps = [Cap(*cap) for cap in raw["caps"]]
+    return Plan(raw["poison"], caps, found, terms, raw.get("by_hour", False))
+
+
+def dumps(plan: Plan) -> str:
+    """All of a plan as JSON."""
+    return json.dumps(
+        {
+            "poison": plan.poison,
+            "caps": plan.caps or [],
+            "coefficients": {key: asdict(c) for key, c in plan.coefficients.items()},
+            "terms": {org_id: each.document() for org_id, each in (plan.terms or {}).items()},
+            "by_hour": plan.by_hour,
+        }
+    )

@@ -15,10 +15,10 @@ import time
 from datetime import UTC, datetime
 
 from ecomind_processor.footprint import Coefficients
+from ecomind_receiver.batch import Buffer
 from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.counting import VERSION, lend, mark_losers
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store, describe, render
 from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
 
@@ -45,7 +45,7 @@ class Reconciler:
     """One thread that closes windows as they end."""
 
     def __init__(
-        self, settings: Settings, store: Store, spool: Spool, catalogue: Catalogue
+        self, settings: Settings, store: Store, spool: Buffer, catalogue: Catalogue
     ) -> None:
         self.corrections = 0
         self.error = ""

@@ -30,6 +30,7 @@ _FIXED = struct.Struct("<8sQQ")
 _CHUNK = struct.Struct("<III")
 _NONCE_BYTES, _TAG_BYTES, _KEY_BYTES = 12, 16, 32
 _MAX_CHUNK_BYTES = 2**31  # a longer one is a torn length
+_ALTERED = "the chunk fails its integrity check: the disk altered it after it was synced"
 _WRAPPED_BYTES = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
 HEADER_BYTES = _FIXED.size + _WRAPPED_BYTES
 
@@ -46,13 +47,23 @@ class Header(NamedTuple):
     data_key: bytes
 
 
+class Damaged(NamedTuple):
+    """What was accepted and can't be read, and whose it is where that is certain."""
+
+    raw: bytes
+    reason: str
+    org_id: str = ""
+    project_id: str = ""
+    spans: int = 0  # 0: not known
+
+
 class Contents(NamedTuple):
     """What was found in a segment besides its plaintext."""
 
     segment_id: int
-    spans: int  # and log records, as counted before the ack
+    spans: int  # and log records, as counted before the ack; those of what is damaged included
     kinds: Kind  # what its envelopes hold, all together
-    damaged: list[bytes]  # raw bytes of chunks that were synced and fail their tag now
+    damaged: list[Damaged]  # for instance chunks that were synced and fail their tag now
 
 
 def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[bytes, bytes]:
@@ -97,8 +108,8 @@ def read_segment(
     with open(path, "rb") as file:
         header = read_header(file.read(HEADER_BYTES), spool_key)
         cipher = AESGCM(header.data_key)
-        damaged: list[bytes] = []
-        suspects: list[bytes] = []
+        damaged: list[Damaged] = []
+        suspects: list[Damaged] = []
         spans, kinds = 0, Kind(0)
         for index, prefix, ciphertext in _walk(file):
             try:
@@ -106,7 +117,7 @@ def read_segment(
                     _nonce(index), ciphertext, _bound(header.segment_id, index, prefix)
                 )
             except InvalidTag:
-                suspects.append(ciphertext)
+                suspects.append(Damaged(ciphertext, _ALTERED))
                 continue
             damaged += suspects  # a later chunk passes, so these were synced once: not a torn tail
             suspects.clear()

@@ -17,6 +17,7 @@ from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.backup.making import Backups
+from ecomind_receiver.batch import Buffer
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
@@ -88,7 +89,7 @@ class Receiver:
     door: Door
     store: Store
     agreements: Agreements
-    spool: Spool
+    spool: Buffer
     reconciler: Reconciler
     closer: Closer
     restater: Restater
@@ -194,7 +195,7 @@ class Receiver:
     def status(self) -> Status:
         """A snapshot for /ready, /metrics and doctor."""
         spans = dict(self._loader.spans)
-        full = self.spool.size_bytes >= self.settings.spool_max_bytes
+        full = self.spool.size_bytes >= self.spool.max_bytes
         spool_error = self.spool.error or (
             "the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)" if full else ""
         )
@@ -205,7 +206,7 @@ class Receiver:
             control_error=self.door.error if isinstance(self.door, Keyring) else None,
             terms_error=self.agreements.error,
             spool_bytes=self.spool.size_bytes,
-            spool_max_bytes=self.settings.spool_max_bytes,
+            spool_max_bytes=self.spool.max_bytes,
             spool_segments=self.spool.segments,
             requests=dict(self._ingest.requests),
             items=dict(self._ingest.items),

@@ -17,19 +17,21 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ecomind_receiver import segment
+from ecomind_receiver import plan, segment
+from ecomind_receiver.batch import Batch
 from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
-from ecomind_receiver.store import describe
+from ecomind_receiver.store import StoreError, describe
 from ecomind_receiver.tenants import Tenant
 
 _PREALLOCATE_BYTES = 8 * 1024 * 1024
@@ -47,13 +49,49 @@ class SpoolFull(Exception):
     """The spool is above its high-water mark or its disk refuses writes; retry later."""
 
 
-class Sealed(NamedTuple):
-    """A segment that waits for the loader."""
+class RecordTooLarge(Exception):
+    """A buffer will never take a record of this size; the message says what would let it."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A segment that waits for the loader: the batch of the local spool."""
 
     path: Path
     spans: int
     size_bytes: int
-    held: Mapping[str, int] = MappingProxyType({})  # organisation → bytes, as far as is known
+    key: bytes = field(repr=False)
+    held: Mapping[str, int] = field(default_factory=dict)  # organisation → bytes, if known
+    wanted = True
+
+    @property
+    def name(self) -> str:
+        """Its file's."""
+        return self.path.name
+
+    def read(self, sink: Callable[[bytes], object]) -> segment.Contents:
+        """Decrypt it into `sink`. Raises StoreError or OSError."""
+        try:
+            return segment.read_segment(self.path, self.key, sink, self.spans)
+        except segment.SegmentError as error:
+            raise StoreError(f"Spool segment {self.path} can't be read: {error}") from error
+
+    def read_plan(self) -> plan.Plan:
+        """What was decided for it before."""
+        return plan.read(self.path)
+
+    def keep_plan(self, decided: plan.Plan) -> None:
+        """Sync the plan beside the segment."""
+        plan.write(self.path, decided)
+
+    def written_at(self) -> datetime:
+        """When its last chunk was written."""
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+
+    def destroy(self) -> None:
+        """Shred it, then forget its plan."""
+        segment.shred(self.path)
+        plan.path_beside(self.path).unlink(missing_ok=True)
 
 
 class _Pending(NamedTuple):
@@ -99,7 +137,7 @@ class Spool:
         self._shared = shared
         self.directory = settings.data_dir / "spool"
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.sealed: queue.SimpleQueue[Sealed | None] = queue.SimpleQueue()
+        self.sealed: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.error = ""
         self.segments = 0
         self._sealed_bytes = self._pending_bytes = 0
@@ -122,6 +160,11 @@ class Spool:
         opened = self._open
         return self._sealed_bytes + (opened.size if opened else 0)
 
+    @property
+    def max_bytes(self) -> int:
+        """The high-water mark."""
+        return self._settings.spool_max_bytes
+
     async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
         size = sum(map(len, record))
@@ -140,7 +183,7 @@ class Spool:
     def require_room(self, org_id: str, size_bytes: int) -> None:
         """Raises SpoolFull if a record of this size would not be taken now."""
         held = self.size_bytes + self._pending_bytes
-        if held + size_bytes > self._settings.spool_max_bytes:
+        if held + size_bytes > self.max_bytes:
             raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
         if self._shared and not self._shares.admits(org_id, size_bytes, held):
             raise SpoolFull("the spool is nearly full, and most of it is this organisation's")
@@ -166,8 +209,9 @@ class Spool:
         """Age in seconds of the oldest accepted record that is not stored yet; 0 if none waits."""
         return max(time.time_ns() - self.oldest_ns(), 0) / 1e9 if self.busy else 0.0
 
-    def loaded(self, item: Sealed) -> None:
+    def loaded(self, item: Batch) -> None:
         """The loader has stored and destroyed this segment, and counted it."""
+        assert isinstance(item, Sealed)
         self._shares.release(item.held)
         with self._wake:
             self._sealed_bytes -= item.size_bytes
@@ -191,7 +235,7 @@ class Spool:
             if size <= segment.HEADER_BYTES or segment.is_shredded(path):
                 path.unlink()  # no chunk was ever synced, or all was stored
                 continue
-            self._hand_over(Sealed(path, 0, size))
+            self._hand_over(Sealed(path, 0, size, self._key))
 
     def _hand_over(self, item: Sealed) -> None:
         with self._wake:
@@ -242,7 +286,9 @@ class Spool:
         with contextlib.suppress(OSError):  # what is synced stays; the rest was never promised
             current.close()
         if current.chunks:
-            self._hand_over(Sealed(current.path, current.spans, current.size, current.held))
+            self._hand_over(
+                Sealed(current.path, current.spans, current.size, self._key, current.held)
+            )
         else:
             with contextlib.suppress(OSError):
                 current.path.unlink()

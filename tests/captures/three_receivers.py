@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from ecomind_processor.factors import FactorSet
 from ecomind_receiver.authentication import Grant
+from ecomind_receiver.batch import Batch
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.http_server import HttpServer
 from ecomind_receiver.ingest import Ingest
@@ -84,7 +85,7 @@ class Spools:
     """Several spools with one queue: what a loader and a reconcile job ask of a spool."""
 
     def __init__(self, spools: list[Spool]) -> None:
-        self.sealed: queue.SimpleQueue[Sealed | None] = queue.SimpleQueue()
+        self.sealed: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._spools = spools
         self._pumps = [threading.Thread(target=self._pump, args=(one,)) for one in spools]
         for pump in self._pumps:

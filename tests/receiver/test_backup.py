@@ -222,7 +222,7 @@ def test_a_spool_that_outlived_its_store_is_loaded_after_a_restore(
             with receiver.store.gate.shut(10):
                 body = span_request(Span(7)).SerializeToString()
                 await receiver.accept(LOCAL, body, PROTOBUF)
-                shutil.copytree(receiver.spool.directory, tmp_path / "spool")
+                shutil.copytree(receiver.settings.data_dir / "spool", tmp_path / "spool")
 
     async def go_on() -> int:
         receiver = Receiver(other, listeners=False)

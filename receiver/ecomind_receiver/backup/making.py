@@ -22,12 +22,12 @@ from pathlib import Path
 from ecomind_receiver.backup import manifest, sums
 from ecomind_receiver.backup.clone import CLONE, Clone
 from ecomind_receiver.backup.manifest import BackupError, Manifest, Observe, Progress
+from ecomind_receiver.batch import Buffer
 from ecomind_receiver.control import engines
 from ecomind_receiver.control.errors import ControlError
 from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store, describe
 
 _DRAIN_SECONDS, _POLL_SECONDS = 600.0, 0.05
@@ -49,7 +49,7 @@ class Backups:
     """Takes backups of one data directory, one at a time. Methods block."""
 
     def __init__(
-        self, settings: Settings, store: Store, spool: Spool, trouble: Callable[[], str]
+        self, settings: Settings, store: Store, spool: Buffer, trouble: Callable[[], str]
     ) -> None:
         """`trouble` says why segments can't be stored now, if they can't."""
         self._settings = settings
