@@ -8,6 +8,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UI_TOOLS := query-api/ui-tools
 CONFORMANCE := tests/conformance
+KAFKA := tests/kafka
 ARGS ?=
 PYTEST_ARGS ?=
 BACKEND ?=
@@ -23,7 +24,7 @@ demo: .venv/demo ## Start Ecomind, send it a real app's calls and 30 days of his
 up: .venv/demo ## Start Ecomind on this machine
 	@$(BIN)/ecomind up $(ARGS)
 
-test: lint types browser-tools js-sdk ## Run everything that must pass: lint, types, then every test
+test: lint types browser-tools js-sdk kafka-jars ## Run everything that must pass: lint, types, then every test
 	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 captures: .venv/dev ## Count 82 captures of real instrumentations and print how many are exact
@@ -57,7 +58,7 @@ fuzz: .venv/fuzz ## Send a million damaged bodies, first to the framing alone, t
 	@$(BIN)/python tests/fuzz/receiving.py
 
 clean: ## Remove .venv and everything that was built; data directories stay
-	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules $(CONFORMANCE)/js/node_modules $(CONFORMANCE)/peers/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	@rm -rf .venv build dist site $(UI_TOOLS)/node_modules $(CONFORMANCE)/js/node_modules $(CONFORMANCE)/peers/bin $(KAFKA)/jars .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 
 # What demo and up need is fewer downloads than what the tests need; the second holds the first.
 .venv/demo: pyproject.toml
@@ -84,6 +85,15 @@ browser-tools: .venv/dev
 js-sdk: .venv/dev
 	@$(MAKE) --silent $(CONFORMANCE)/js/node_modules/.package-lock.json || \
 		echo "Going on without: the tests of the JavaScript SDK are skipped."
+
+# A real Kafka for tests/kafka. Its jars come from Maven's repository, once.
+.PHONY: kafka-jars
+kafka-jars:
+	@$(MAKE) --silent $(KAFKA)/jars/.done || echo "Going on without: the tests of Kafka are skipped."
+
+$(KAFKA)/jars/.done: $(KAFKA)/pom.xml
+	@mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
+	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@npm ci --prefix $* --no-audit --no-fund --fetch-retries 1 --no-update-notifier --loglevel error >/dev/null

@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse
 
 from ecomind_query.callers import API_KEY, KEYS, operates, operating
 from ecomind_query.shapes import HIDDEN, Alive, Part, Readiness
+from ecomind_receiver.batch import Topics
 from ecomind_receiver.server import Receiver, Status
 from ecomind_receiver.telemetry import prometheus_text
 
@@ -70,11 +71,19 @@ def readiness_of(status: Status) -> Readiness:
         "spool": Part(ready=not status.spool_error, detail=status.spool_error or used),
         "store": Part(ready=not status.store_error, detail=status.store_error or lag),
     }
+    if status.topics is not None:
+        parts["kafka"] = _kafka(status.topics)
     if status.control_error is not None:
         error = status.control_error
         parts["control"] = Part(ready=not error, detail=error or "keys are up to date")
     parts["terms"] = _terms(status.terms_error)
     return Readiness(ready=status.ready, parts=parts)
+
+
+def _kafka(topics: Topics) -> Part:
+    """What waits in Kafka; whether it takes more is what the part `spool` says."""
+    waiting = f"{topics.waiting:,} records wait to be stored"
+    return Part(ready=not topics.error, detail=topics.error or waiting)
 
 
 def _terms(error: str) -> Part:

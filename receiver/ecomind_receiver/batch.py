@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.plan import Plan
@@ -44,15 +44,31 @@ class Batch(Protocol):
         """It is stored: let go of it."""
 
 
+class Topics(NamedTuple):
+    """How far Kafka is ahead of the store, over all partitions."""
+
+    waiting: int  # records that are not stored yet
+    lost: int  # records that Kafka deleted before they were stored, since start
+    error: str  # why they can't be read, or that some were lost; empty if all is well
+
+
 class Buffer(Protocol):
     """Where accepted requests wait until they are stored."""
 
     sealed: queue.SimpleQueue[Batch | None]
     """What waits for a loader; None ends it."""
-    error: str
-    """Why nothing can be taken; empty if all is well."""
-    segments: int
-    """Batches that were sealed and are not stored yet."""
+
+    @property
+    def error(self) -> str:
+        """Why nothing can be taken; empty if all is well."""
+
+    @property
+    def segments(self) -> int:
+        """Batches that were sealed and are not stored yet."""
+
+    @property
+    def topics(self) -> Topics | None:
+        """What is in Kafka, if that is where they wait."""
 
     @property
     def size_bytes(self) -> int:

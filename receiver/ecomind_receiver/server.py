@@ -17,13 +17,14 @@ from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.backup.making import Backups
-from ecomind_receiver.batch import Buffer
+from ecomind_receiver.batch import Buffer, Topics
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.grids.factory import ConfiguredGrids, grids_from
 from ecomind_receiver.http_server import HttpServer, join_address
 from ecomind_receiver.ingest import Ingest
+from ecomind_receiver.kafka.config import import_client
 from ecomind_receiver.limits import UNLIMITED, Limits, LocalLimits, Quotas
 from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_grpc import serve_grpc
@@ -63,6 +64,7 @@ class Status:
     spool_bytes: int
     spool_max_bytes: int
     spool_segments: int
+    topics: Topics | None  # None: nothing waits in Kafka
     requests: dict[tuple[str, str, str], int]  # (transport, outcome, signal) → requests
     items: dict[tuple[str, str], int]  # (outcome, signal) → spans, log records, metrics
     refused_keys: dict[str, int]  # why → requests
@@ -135,7 +137,7 @@ class Receiver:
         if self._listeners:
             await asyncio.to_thread(self.store.keep_calls, settings.retention_days)
         several = not isinstance(self.door, OpenDoor)
-        self.spool = Spool(settings, secrets.spool, shared=several)
+        self.spool = await asyncio.to_thread(_buffer, settings, secrets, self.store, several)
         self.agreements = await asyncio.to_thread(Agreements, settings)
         on_close(asyncio.to_thread, self.agreements.stop)
         self.grids = await asyncio.to_thread(grids_from, settings, self.factors.zones)
@@ -208,6 +210,7 @@ class Receiver:
             spool_bytes=self.spool.size_bytes,
             spool_max_bytes=self.spool.max_bytes,
             spool_segments=self.spool.segments,
+            topics=self.spool.topics,
             requests=dict(self._ingest.requests),
             items=dict(self._ingest.items),
             refused_keys=dict(self.door.failures),
@@ -243,6 +246,16 @@ class Receiver:
             self.tls,
         )
         self._open.push_async_callback(_stop_grpc, server)
+
+
+def _buffer(settings: Settings, secrets: Secrets, store: Store, shared: bool) -> Buffer:
+    """Where accepted requests wait, as configured."""
+    if not settings.kafka_brokers:
+        return Spool(settings, secrets.spool, shared=shared)
+    import_client()
+    from ecomind_receiver.kafka.buffer import KafkaBuffer  # which needs the client
+
+    return KafkaBuffer(settings, secrets, store, shared=shared)
 
 
 async def _stop_grpc(server: grpc.aio.Server) -> None:

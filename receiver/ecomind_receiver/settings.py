@@ -102,6 +102,29 @@ class Settings(BaseSettings):
         ge=MIB,
         description="High-water mark of the spool; above it requests get 503 and Retry-After.",
     )
+    kafka_brokers: str = Field(
+        "",
+        description="Kafka or Redpanda brokers (`host:port`, with commas between) that hold what is"
+        " accepted until it is stored; the local spool if left out.",
+    )
+    kafka_topic: str = Field(
+        "ecomind", min_length=1, description="Topic that accepted requests are written to."
+    )
+    kafka_group: str = Field(
+        "ecomind",
+        min_length=1,
+        description="Consumer group that reads it: one for each telemetry store.",
+    )
+    kafka_options_file: Path | None = Field(
+        None,
+        description="File with options of librdkafka, `name=value` a line: for SASL, TLS and the"
+        " like.",
+    )
+    kafka_collector_topics: str = Field(
+        "",
+        description="Topics that OpenTelemetry Collectors write traces to in the encoding"
+        " `otlp_proto`, and whose they are: `topic=organisation/project`, with commas between.",
+    )
     retention_days: int = Field(
         90,
         ge=1,
@@ -180,6 +203,14 @@ class Settings(BaseSettings):
         from ecomind_receiver.grids.entries import parse_entries  # which asks this module
 
         parse_entries(value)
+        return value
+
+    @field_validator("kafka_collector_topics")
+    @classmethod
+    def _known_topics(cls, value: str) -> str:
+        from ecomind_receiver.kafka.config import parse_topics  # which asks this module
+
+        parse_topics(value)
         return value
 
     @field_validator("api_key", mode="before")

@@ -139,6 +139,7 @@ class Spool:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.sealed: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.error = ""
+        self.topics = None
         self.segments = 0
         self._sealed_bytes = self._pending_bytes = 0
         self._shares = Shares(settings.spool_max_bytes)

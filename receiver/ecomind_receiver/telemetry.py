@@ -133,6 +133,11 @@ def _loader_spans(status: Status) -> Iterable[Observation]:
         yield Observation(count, {names.ECOMIND_SPAN_OUTCOME: outcome})
 
 
+def _topics(status: Status, field: str) -> list[Observation]:
+    """Nothing at all where Kafka is not used."""
+    return [] if status.topics is None else [Observation(getattr(status.topics, field))]
+
+
 def _by(attribute: str, counts: Mapping[str, int]) -> list[Observation]:
     return [Observation(count, {attribute: value}) for value, count in counts.items()]
 
@@ -142,6 +147,8 @@ _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_RECEIVER_SPANS: _items,
     names.ECOMIND_SPOOL_SIZE: lambda status: [Observation(status.spool_bytes)],
     names.ECOMIND_SPOOL_SEGMENTS: lambda status: [Observation(status.spool_segments)],
+    names.ECOMIND_KAFKA_WAITING: lambda status: _topics(status, "waiting"),
+    names.ECOMIND_KAFKA_LOST: lambda status: _topics(status, "lost"),
     names.ECOMIND_LOADER_SPANS: _loader_spans,
     names.ECOMIND_LOADER_LAG: lambda status: [Observation(status.load_lag_seconds)],
     names.ECOMIND_RECONCILE_CORRECTIONS: lambda status: [Observation(status.corrections)],

@@ -387,6 +387,26 @@ ECOMIND_SPOOL_SEGMENTS: Final = Metric(
 )
 """Segments in the spool that are not yet stored. Unit: {segment}."""
 
+ECOMIND_KAFKA_WAITING: Final = Metric(
+    name="ecomind.kafka.waiting",
+    instrument="updowncounter",
+    unit="{record}",
+    value_type="int",
+    brief="Records in Kafka that are not stored yet, over all partitions; absent without Kafka.",
+    attributes=(),
+)
+"""Records in Kafka that are not stored yet, over all partitions; absent without Kafka. Unit: {record}."""
+
+ECOMIND_KAFKA_LOST: Final = Metric(
+    name="ecomind.kafka.lost",
+    instrument="counter",
+    unit="{record}",
+    value_type="int",
+    brief="Records that Kafka deleted before they were stored; absent without Kafka.",
+    attributes=(),
+)
+"""Records that Kafka deleted before they were stored; absent without Kafka. Unit: {record}."""
+
 ECOMIND_LOADER_SPANS: Final = Metric(
     name="ecomind.loader.spans",
     instrument="counter",
@@ -485,6 +505,8 @@ METRICS: Final = (
     ECOMIND_RECEIVER_SPANS,
     ECOMIND_SPOOL_SIZE,
     ECOMIND_SPOOL_SEGMENTS,
+    ECOMIND_KAFKA_WAITING,
+    ECOMIND_KAFKA_LOST,
     ECOMIND_LOADER_SPANS,
     ECOMIND_LOADER_LAG,
     ECOMIND_LOADER_DURATION,

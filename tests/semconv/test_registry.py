@@ -46,6 +46,8 @@ def test_every_metric_states_its_unit() -> None:
         "ecomind.receiver.spans": "{span}",
         "ecomind.spool.size": "By",
         "ecomind.spool.segments": "{segment}",
+        "ecomind.kafka.waiting": "{record}",
+        "ecomind.kafka.lost": "{record}",
         "ecomind.loader.spans": "{span}",
         "ecomind.loader.lag": "s",
         "ecomind.loader.duration": "s",

@@ -21,6 +21,7 @@ from ecomind_query.commands import door_checks, running
 from ecomind_query.commands.findings import Check, Finding
 from ecomind_query.shapes import HIDDEN
 from ecomind_receiver.http_server import foreign, is_foreign
+from ecomind_receiver.kafka.config import KafkaSettingError, import_client
 from ecomind_receiver.settings import Settings
 
 FREE_MIN_BYTES = 1024**3
@@ -128,6 +129,22 @@ def spool(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def kafka(settings: Settings) -> Iterator[Finding]:
+    """Whether the topics that are configured are there, if no server of ours says so."""
+    if not settings.kafka_brokers or running.find(settings.data_dir) is not None:
+        return
+    try:
+        import_client()
+        from ecomind_receiver.kafka.topics import described  # which needs the client
+
+        for name, told in described(settings).items():
+            fix = "" if told else "Create it; docs/kafka.md shows how."
+            yield Finding(f"topic {name}", bool(told), told or "is not there", fix)
+    except KafkaSettingError as error:
+        fix = "Look at ECOMIND_KAFKA_BROKERS and ECOMIND_KAFKA_OPTIONS_FILE."
+        yield Finding("kafka", False, str(error), fix)
+
+
 def engine(settings: Settings) -> Iterator[Finding]:
     """Whether the column engine loads and computes, tried in a directory of its own."""
     owner = running.owner_of(settings.data_dir)
@@ -171,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     ports,
     directories,
     spool,
+    kafka,
     engine,
     clock,
 )

@@ -1,0 +1,1 @@
+"""Kafka or Redpanda as the buffer: records outlive the receiver, batches are stored once."""
