@@ -131,6 +131,12 @@ class KafkaBroker:
         admin = self.admin()
         admin.delete_topics([topic])[topic].result(30)
 
+    def truncate(self, topic: str, offset: int) -> None:
+        """Delete what a partition of a topic holds before the offset."""
+        admin, upto = self.admin(), TopicPartition(topic, 0, offset)
+        for deleted in admin.delete_records([upto]).values():
+            deleted.result(30)
+
     def send(
         self, topic: str, *values: bytes, partition: int = 0, compression: str = "none"
     ) -> None:

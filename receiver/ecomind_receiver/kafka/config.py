@@ -108,6 +108,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "receive.message.max.bytes": largest + 1024 * 1024,
         "queued.max.messages.kbytes": 16 * 1024,  # a pause throws them away
         "topic.metadata.refresh.interval.ms": 30_000,
+        "session.timeout.ms": 10_000,  # whose process was killed is missed for so long
         **_common(settings),
         "group.id": settings.kafka_group,
         "enable.auto.commit": False,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_INVALID,
     Consumer,
     KafkaError,
     Message,
@@ -162,6 +163,8 @@ class Reader:
         asked = TopicPartition(found.topic, found.number)
         low, high = self._consumer.get_watermark_offsets(asked, timeout=_ASK_SECONDS)
         committed = self._consumer.committed([asked], timeout=_ASK_SECONDS)[0].offset
+        if self._plans.is_made_again(place):
+            committed = OFFSET_INVALID  # Kafka may not have forgotten the old topic's yet
         beginning = begin(self._plans.newest(place), committed, low, high)
         self._lose(place, beginning.lost)
         if beginning.fetch_from < committed:

@@ -28,7 +28,7 @@ _ORDER = " ORDER BY first_offset DESC, planned_ns LIMIT 1"
 class Place(NamedTuple):
     """A partition of one creation of a topic."""
 
-    topic_id: str
+    topic_id: str  # cluster/name/creation
     topic: str
     partition: int
 
@@ -55,6 +55,18 @@ class Plans:
     def newest(self, place: Place) -> Standing | None:
         """Of the partition's last batch that was planned."""
         return self._first(_NEWEST + _ORDER, _bound(place))
+
+    def is_made_again(self, place: Place) -> bool:
+        """Whether plans stand for the partition of another topic of this name and cluster only."""
+        if self.newest(place) is not None:
+            return False
+        of_name = place.topic_id.rpartition("/")[0] + "/"
+        found = self._store.query(
+            "SELECT count() AS n FROM kafka_plans"
+            " WHERE startsWith(topic_id, {of_name:String}) AND partition = {partition:UInt32}",
+            {"of_name": of_name, "partition": place.partition},
+        )
+        return bool(found[0]["n"])
 
     def before(self, place: Place, offset: int) -> Standing | None:
         """Of the last batch that ends before the offset."""
