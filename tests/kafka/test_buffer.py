@@ -17,7 +17,8 @@ from support.receiver import Running, calls, make_settings
 
 from ecomind_receiver.ingest import JSON, PROTOBUF
 from ecomind_receiver.kafka.config import KafkaSettingError
-from ecomind_receiver.kafka.record import MAGIC
+from ecomind_receiver.kafka.record import MAGIC, About
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.tenants import LOCAL, Tenant
@@ -128,6 +129,9 @@ def test_poison_is_quarantined_and_the_rest_is_loaded(
             altered = bytearray(shared_broker.records(topic)[0])
             altered[-1] ^= 1
             shared_broker.send(topic, bytes(altered), b"", b"not a record")
+            shared_broker.send(topic, bytes(altered), headers={"ecomind-spans": b"9" * 5000})
+            claims = About(LOCAL, 10**30, Kind.TRACES).headers()
+            shared_broker.send(topic, bytes(altered), headers=dict(claims))
             await receiver.accept(LOCAL, protobuf([CHAT], first_id=9), PROTOBUF)
             await receiver.drain()
             kept = len(list((receiver.settings.data_dir / "quarantine").glob("*.seg")))
@@ -136,9 +140,9 @@ def test_poison_is_quarantined_and_the_rest_is_loaded(
 
     stored, told, kept = asyncio.run(scenario())
     assert stored == [1, 2, 9]
-    assert kept == 4
+    assert kept == 6
     assert told == [
-        ("", "", "quarantined", 3),  # nothing proves whose they were
+        ("", "", "quarantined", 1_000_004),  # nothing proves whose they were, or how many
         ("org_demo", "default", "quarantined", 1),
         ("org_demo", "default", "stored", 3),
     ]

@@ -138,13 +138,18 @@ class KafkaBroker:
             deleted.result(30)
 
     def send(
-        self, topic: str, *values: bytes, partition: int = 0, compression: str = "none"
+        self,
+        topic: str,
+        *values: bytes,
+        partition: int = 0,
+        compression: str = "none",
+        headers: dict[str, str | bytes | None] | None = None,
     ) -> None:
         """Write plain records."""
         options = {"bootstrap.servers": self.address, "compression.type": compression}
         producer = Producer({"acks": "all", **options})
         for value in values:
-            producer.produce(topic, value, partition=partition)
+            producer.produce(topic, value, partition=partition, headers=headers or {})
         assert producer.flush(30) == 0
 
     def records(self, topic: str, partition: int = 0) -> list[bytes]:

@@ -25,6 +25,7 @@ from ecomind_receiver.segment import Contents, Damaged
 from ecomind_receiver.spool import envelope
 from ecomind_receiver.tenants import Tenant
 
+_CLAIMED_MAX_SPANS = 1_000_000
 _NS_PER_MS, _NS_PER_S = 1_000_000, 1_000_000_000
 
 
@@ -130,7 +131,8 @@ class KafkaBatch:
     def destroy(self) -> None:
         """Tell Kafka that all up to here is stored."""
         self.keep_plan(plan.Plan())  # of a batch without spans: the chain has no gaps
-        self._reading.commit(self.place, self.last + 1)
+        if self.wanted:
+            self._reading.commit(self.place, self.last + 1)
 
     def _read_own(self, message: Message) -> tuple[bytes, int, Kind]:
         opened = self._reading.opener.open(message.value() or b"", headers_of(message))
@@ -156,7 +158,7 @@ class KafkaBatch:
             spans = read_headers(headers_of(message)).spans
         except RecordError:
             spans = 1
-        return Damaged(value, told, spans=max(spans, 1))
+        return Damaged(value, told, spans=min(max(spans, 1), _CLAIMED_MAX_SPANS))
 
 
 def headers_of(message: Message) -> Headers:

@@ -145,6 +145,7 @@ def _common(settings: Settings) -> dict[str, Any]:
     return {
         "client.id": "ecomind",
         "reconnect.backoff.max.ms": 1000,
+        "log_level": 2,  # each refused connection is a line; that Kafka is away, we say once
         **read_options(settings),
         "bootstrap.servers": settings.kafka_brokers,
         "logger": log,

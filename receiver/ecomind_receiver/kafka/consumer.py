@@ -38,6 +38,8 @@ log = logging.getLogger("ecomind.kafka")
 
 _POLL_SECONDS, _POLL_RECORDS = 0.05, 1000
 _ASK_SECONDS, _RETRY_SECONDS = 5.0, 1.0
+_PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+"""Told by the watch, which also says when they have passed."""
 _HAND_OVER_SECONDS, _HURRY_SECONDS = 10.0, 30.0
 _NS_PER_S = 1_000_000_000
 _SEGMENTS_IN_MEMORY = 3
@@ -118,6 +120,8 @@ class Reader:
                 self._hold_back()
             except Exception as error:
                 self._fail(f"Kafka can't be read: {reason(error)}")
+                for found in self._partitions.values():
+                    found.clear()  # some of what came may be missing: read on from what is stored
                 time.sleep(_RETRY_SECONDS)
         self._await(list(self._partitions.values()))
         self._send_commits()
@@ -127,7 +131,7 @@ class Reader:
         error = message.error()
         found = self._partitions.get((message.topic() or "", message.partition() or 0))
         if found is None:
-            if error is not None:
+            if error is not None and error.code() not in _PASSING:
                 self._fail(f"Kafka can't be read: {error.str()}")
             return
         if error is None:
@@ -138,7 +142,7 @@ class Reader:
             found.reach(message.offset() or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             found.moved = True  # what comes next is not there any more
-        else:
+        elif error.code() not in _PASSING:
             self._fail(f"{found.topic}/{found.number} can't be read: {error.str()}")
 
     def _find_beginnings(self) -> None:
@@ -151,13 +155,12 @@ class Reader:
         if not wanted or time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + _RETRY_SECONDS
-        for found in wanted:
-            topic = self._watch.topics.get(found.topic)
-            if topic is None:
-                return  # it was not seen yet
+        seen = [(p, t) for p in wanted if (t := self._watch.topics.get(p.topic)) is not None]
+        for found, topic in seen:
             self._begin(found, Place(topic.id, found.topic, found.number))
-        self.error = ""
-        self._retry_at = 0.0
+        if len(seen) == len(wanted):
+            self.error = ""
+            self._retry_at = 0.0
 
     def _begin(self, found: Partition, place: Place) -> None:
         asked = TopicPartition(found.topic, found.number)
@@ -170,7 +173,8 @@ class Reader:
         if beginning.fetch_from < committed:
             told = {"partition": str(place), "offset": beginning.first, "group": committed}
             log.warning("the store is behind the group's offset and reads again", extra=told)
-        self._consumer.incremental_unassign([asked])
+        if any(_key(one) == _key(asked) for one in self._consumer.assignment()):
+            self._consumer.incremental_unassign([asked])
         asked.offset = beginning.fetch_from
         self._consumer.incremental_assign([asked])
         self._consumer.resume([asked])
@@ -229,6 +233,8 @@ class Reader:
         with self._changed:
             commits, self._commits = self._commits, {}
         for place, offset in commits.items():
+            if (place.topic, place.partition) not in self._partitions:
+                continue  # another's by now, who may be further
             reached = TopicPartition(place.topic, place.partition, offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
 

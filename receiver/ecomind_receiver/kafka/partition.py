@@ -19,6 +19,7 @@ from ecomind_receiver.kafka.record import SPANS, clear_bytes
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.tenants import Tenant
 
+_DIGITS = 10  # of a number that nothing has proven yet
 _SPAN_BYTES = 128  # of a Collector's record, in which they are not counted yet
 
 
@@ -154,4 +155,4 @@ class Partition:
             self.spans += 1 + len(value) // _SPAN_BYTES
             return
         said = dict(headers_of(message)).get(SPANS, b"")
-        self.spans += int(said) if said.isdigit() else 1
+        self.spans += int(said) if said.isdigit() and len(said) < _DIGITS else 1
