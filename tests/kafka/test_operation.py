@@ -79,6 +79,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_options(settings)
 
 
+def test_an_option_that_the_client_does_not_know_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_text("sasl.mechanisn=PLAIN\n")
+    settings = make_settings(tmp_path, kafka_brokers="127.0.0.1:9", kafka_options_file=file)
+    with pytest.raises(KafkaSettingError, match=r"OPTIONS_FILE says: .*sasl\.mechanisn"):
+        asyncio.run(Receiver(settings, listeners=False).start())
+    (found,) = checks.kafka(settings)
+    assert "sasl.mechanisn" in found.detail
+
+
 def told(receiver: Receiver) -> str:
     return readiness_of(receiver.status()).parts["kafka"].detail
 

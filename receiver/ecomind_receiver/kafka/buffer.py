@@ -16,6 +16,7 @@ from ecomind_receiver.kafka.consumer import Reader
 from ecomind_receiver.kafka.plans import Plans
 from ecomind_receiver.kafka.producer import Sender
 from ecomind_receiver.kafka.record import Opener
+from ecomind_receiver.kafka.topics import require_options
 from ecomind_receiver.kafka.watch import Watch
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.secrets import Secrets
@@ -41,6 +42,7 @@ class KafkaBuffer:
             )
         topics: dict[str, Tenant | None] = {settings.kafka_topic: None}
         topics |= parse_topics(settings.kafka_collector_topics)
+        require_options(settings)
         plans = Plans(store)
         self.sealed: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._touched_ns = time.time_ns()

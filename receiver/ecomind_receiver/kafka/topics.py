@@ -1,4 +1,4 @@
-"""What the brokers say of the topics that are configured, for somebody who looks once."""
+"""Whether the options are the client's, and what the brokers say of the configured topics."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _TIMEOUT_SECONDS = 5.0
 
 def described(settings: Settings) -> dict[str, str]:
     """Each topic in words; empty if it is not there. Raises KafkaSettingError."""
+    require_options(settings)
     names = [settings.kafka_topic, *parse_topics(settings.kafka_collector_topics)]
     try:
         found = AdminClient(admin_options(settings)).list_topics(timeout=_TIMEOUT_SECONDS).topics
@@ -23,6 +24,16 @@ def described(settings: Settings) -> dict[str, str]:
             f"{settings.kafka_brokers} can't be asked: {error.args[0].str()}"
         ) from error
     return {name: _words(found[name].partitions) if name in found else "" for name in names}
+
+
+def require_options(settings: Settings) -> None:
+    """Raises KafkaSettingError if the client doesn't know an option, or not its value."""
+    try:
+        AdminClient(admin_options(settings))
+    except KafkaException as error:
+        raise KafkaSettingError(
+            f"The Kafka client refuses what ECOMIND_KAFKA_OPTIONS_FILE says: {error.args[0].str()}."
+        ) from error
 
 
 def _words(partitions: Mapping[int, object]) -> str:
