@@ -13,7 +13,7 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 COPY . .
-RUN python -m venv /opt/ecomind && /opt/ecomind/bin/pip install '.[scaled]'
+RUN python -m venv /opt/ecomind && /opt/ecomind/bin/pip install '.[kafka,scaled]'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ecomind \
