@@ -16,12 +16,14 @@ SQL_TABLES: dict[str, str] = {
     "calls_footprint": "SELECT * FROM calls_footprint WHERE {own}",
     "usage_hourly": "SELECT * FROM usage_hourly WHERE {own}",
     "span_outcomes": "SELECT * FROM span_outcomes WHERE {own}",
-    "coefficients": "SELECT * FROM coefficients WHERE coef_id IN (SELECT coef_id FROM calls"
-    " WHERE {own} UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})",
+    "coefficients": "SELECT DISTINCT * FROM coefficients WHERE coef_id IN ("
+    "SELECT coef_id FROM calls WHERE {own}"
+    " UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})",
 }
 """Table of a user's statement → what it stands for.
 
 Coefficients belong to no organisation, but which of them exist tells what others use and where.
+Receivers that share a store may each write the same ones down: a row of each is enough.
 """
 
 _BARRIER = "LIMIT 1000000000000000"
@@ -34,9 +36,17 @@ COLUMNS = "SELECT * APPLY(any) FROM (SELECT * FROM ({rows}) LIMIT 0)"
 STATEMENT = """
 SELECT * FROM ({statement})
 LIMIT {limit:UInt32}
-SETTINGS readonly = 1, max_execution_time = 10, max_memory_usage = 1000000000,
-         max_result_bytes = 100000000, max_threads = 2
 """
+
+LIMITS: dict[str, object] = {
+    "readonly": 1,
+    "max_execution_time": 10,
+    "max_memory_usage": 1_000_000_000,
+    "max_result_bytes": 100_000_000,
+    "max_threads": 2,
+}
+"""Settings that a user's statement runs under. They go beside the text: a server takes them from
+the request before it reads the text, and what it reads then can change nothing and set nothing."""
 
 
 def within(text: str, reach: Reach) -> str:

@@ -18,7 +18,7 @@ from ecomind_processor.footprint import COEFFICIENT_NAMES, Coefficients
 from ecomind_processor.resolution import HOURLY
 from ecomind_query import arrivals
 from ecomind_query.errors import BadParameter
-from ecomind_query.held import COLUMNS, STATEMENT, tables_within, within
+from ecomind_query.held import COLUMNS, LIMITS, STATEMENT, tables_within, within
 from ecomind_query.periods import Period
 from ecomind_query.totals import TERMS
 from ecomind_receiver.closing import SUMS
@@ -39,6 +39,7 @@ DIMENSIONS: dict[str, str] = {
 }
 """Dimension of a grouping → its expression over the rows of `_USAGE_ROWS`."""
 
+Values = Mapping[str, object]
 TIME_DIMENSIONS = ("hour", "day", "month")
 
 FILTERS: dict[str, str] = {
@@ -227,7 +228,9 @@ LIMIT {limit:UInt32}
 class Rows(Protocol):
     """The part of the store that reading needs."""
 
-    def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, params: Values | None = None, settings: Values | None = None
+    ) -> list[dict[str, Any]]:
         """Rows of a SELECT as dicts; `{name:Type}` is bound from `params`."""
 
 
@@ -356,7 +359,8 @@ class Queries:
 
     def statement(self, checked_text: str, limit: int) -> list[dict[str, Any]]:
         """Rows of a user's SELECT that `sql.bound` has checked and bound to this reach."""
-        return self._run(STATEMENT.replace("{statement}", checked_text), {"limit": limit})
+        text = STATEMENT.replace("{statement}", checked_text)
+        return self._run(text, {"limit": limit}, LIMITS)
 
     def columns(self, table: str) -> list[str]:
         """The columns that a table of a user's statement has."""
@@ -366,11 +370,11 @@ class Queries:
     def _ask(self, text: str, **params: object) -> list[dict[str, Any]]:
         return self._run(within(text, self.reach), params)
 
-    def _run(self, text: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
+    def _run(self, text: str, params: Values, under: Values | None = None) -> list[dict[str, Any]]:
         bound = {**params, "org": self.reach.org_id}
         if self.reach.project_id is not None:
             bound["own_project"] = self.reach.project_id
-        rows = self._rows.query(text, bound)
+        rows = self._rows.query(text, bound, under)
         return [{name: _aware(value) for name, value in row.items()} for row in rows]
 
 

@@ -54,7 +54,7 @@ class Cardinality:
         limit = self._max_values + 2  # one too many, and ""
         sql = render("names.sql", staging=staging, dimensions=DIMENSIONS, limit=limit)
         with self._guard:
-            return [cap for row in self._store.query(sql) for cap in self._admit(row)]
+            return [cap for row in self._store.engine.query(sql) for cap in self._admit(row)]
 
     def _admit(self, row: dict[str, Any]) -> Iterator[Cap]:
         for name, values in self._known(row["org_id"], row["day"]).items():

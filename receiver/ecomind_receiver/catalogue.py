@@ -14,6 +14,7 @@ from ecomind_processor.footprint import COEFFICIENT_NAMES, SPANNED, Coefficients
 from ecomind_processor.hourly import Grids
 from ecomind_processor.resolution import CallKey, in_hour, resolve
 from ecomind_processor.terms import NO_TERMS, Terms
+from ecomind_receiver.connections import Connections
 from ecomind_receiver.store import Store, render
 
 NO_GRIDS = Grids()
@@ -55,6 +56,7 @@ class Catalogue:
 
     def resolve_keys(
         self,
+        engine: Connections,
         staging: str,
         known: dict[int, Coefficients],
         terms: Mapping[str, Terms],
@@ -68,7 +70,7 @@ class Catalogue:
         by_id = {each.id: each for each in terms.values()} | {NO_TERMS.id: NO_TERMS}
         used: set[int] = set()
         sql = render("distinct_keys.sql", staging=staging, terms=ids(terms))
-        for found in self._store.query(sql):
+        for found in engine.query(sql):
             number, terms_id = found.pop("resolve_key"), found.pop("terms_id")
             started_s = found.pop("started_s")
             used.add(terms_id)
@@ -80,12 +82,12 @@ class Catalogue:
                 known[number] = resolved
         return used
 
-    def fill(self, keys: str, known: dict[int, Coefficients]) -> None:
+    def fill(self, engine: Connections, keys: str, known: dict[int, Coefficients]) -> None:
         """Put coefficients where statements look for them, made durable before they are used."""
         self.store({c.coef_id: c for c in known.values()})
         rows = [[key, c.coef_id, *row(c, COEFFICIENT_NUMBERS)] for key, c in known.items()]
         if rows:
-            self._store.insert(keys, ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS], rows)
+            engine.insert(keys, ["resolve_key", "coef_id", *COEFFICIENT_NUMBERS], rows)
 
     def store(self, used: dict[int, Coefficients]) -> None:
         """Put those that are new into the table, so that every `coef_id` can be looked up."""

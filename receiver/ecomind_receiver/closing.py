@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -50,11 +50,13 @@ _CLOSE_COLUMNS = ["org_id", "day", "generation", "closed_at", "rows", "calls", "
 class Closer:
     """One thread that closes days as they come due."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, leads: Callable[[], bool] = lambda: True) -> None:
+        """`leads`: whether this process closes days, of those that share the store."""
         self.error = ""
         self.until: date | None = None
         """The first day that is not closed yet; None while none is."""
         self._store = store
+        self._leads = leads
         self._looked_at: dict[date, datetime] = {}
         # The days of all calls received before this were looked at; None before the first look.
         self._late_since: datetime | None = None
@@ -94,7 +96,8 @@ class Closer:
         while not self._stopping.wait(wait_seconds):
             wait_seconds = _WAIT_SECONDS
             try:
-                self.close_days()
+                if self._leads():
+                    self.close_days()
                 self.error = ""
             except Exception as error:
                 self.error = f"closing a day failed and will be tried again: {describe(error)}"
@@ -164,16 +167,9 @@ class Closer:
             {"day": day},
         )
         token = f"close-{day}-{closes['n']}-{closes['generations']}"
-        self._store.command(
-            render(
-                "close.sql",
-                day=f"toDate('{day}')",
-                token=token,
-                keys=KEYS,
-                sums=SUMS,
-                threads=threads,
-            )
-        )
+        fresh = render("close.sql", day=f"toDate('{day}')", keys=KEYS, sums=SUMS, threads=threads)
+        columns = ["org_id", "day", "generation", *KEYS, *SUMS]
+        self._store.add("closed_usage", columns, fresh, token)
         rows = [
             [row["org_id"], day, row["generation"], now, *digest(self._store, row["org_id"], day)]
             for row in self._fresh(day)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ecomind_receiver.store import Store, render
+from ecomind_receiver.connections import Connections
+from ecomind_receiver.migrations import render
 from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
 
 VERSION = ("usage_states", "request_model", "response_model")
@@ -35,23 +36,25 @@ RULES = (
 )
 
 
-def mark_losers(store: Store, tables: Mapping[str, str], settled: str = "") -> None:
+def mark_losers(engine: Connections, tables: Mapping[str, str], settled: str = "") -> None:
     """Fill the table of losers. `settled`: an expression and a comma; it puts first what stays."""
-    found = store.query(render("findings.sql", **tables))[0]
+    found = engine.query(render("findings.sql", **tables))[0]
     values = {"settled": settled, "apart_scopes": USAGE_ON_ITS_OWN_SPAN, **tables}
     for rule in RULES:
         if found[rule.needs]:
-            store.command(render(rule.template, **values))
+            engine.command(render(rule.template, **values))
 
 
-def lend(store: Store, tables: Mapping[str, str], terms: Mapping[str, int], by_hour: bool) -> bool:
+def lend(
+    engine: Connections, tables: Mapping[str, str], terms: Mapping[str, int], by_hour: bool
+) -> bool:
     """Give calls what only the span above them knows; whether any lacked it.
 
     If so, the table `changed` holds all rows of staging as they now are, with new keys; `terms` is
     what distinguishes those of organisations with terms of their own, and `by_hour` tells hours of
     a day apart.
     """
-    lendable = bool(store.query(render("lendable.sql", **tables))[0]["n"])
+    lendable = bool(engine.query(render("lendable.sql", **tables))[0]["n"])
     if lendable:
-        store.command(render("lent.sql", terms=terms, by_hour=by_hour, **tables))
+        engine.command(render("lent.sql", terms=terms, by_hour=by_hour, **tables))
     return lendable

@@ -31,6 +31,23 @@ from ecomind_receiver.store import Store, StoreError, describe, render
 log = logging.getLogger("ecomind.loader")
 
 _OUTCOME_COLUMNS = ["received_at", "segment_id", "org_id", "project_id", "outcome", "spans"]
+CALL_COLUMNS = (
+    "org_id", "project_id", "team", "service", "environment", "provider", "request_model",
+    "response_model", "place", "operation", "service_tier", "scope", "signal", "start_time",
+    "duration_us", "time_to_first_us", "trace_hash", "span_id", "parent_span_id", "response_hash",
+    "user_hash", "session_hash", "input_tokens", "cache_read_tokens", "cache_write_tokens",
+    "output_tokens", "reasoning_tokens", "lent_reasoning", "measured_energy_mj", "images",
+    "audio_ms", "video_ms", "spend_microusd", "usage_quality", "usage_states",
+    "adjusted_calls_milli", "counted", "reason", "sign", "coef_id", "generation_us",
+    "generation_us_high", "energy_wh", "co2e_g", "water_ml", "received_at", "segment_id",
+    "retention_class",
+)  # fmt: skip
+"""Columns of `calls` in the order of load.sql."""
+
+_RECENT_COLUMNS = (
+    "received_at", "segment_id", "org_id", "project_id", "trace_id", "span_id", "service", "scope",
+    "model", "outcome", "reason",
+)  # fmt: skip
 _TABLES = ("staging", "changed", "losers", "keys", "caps")
 _EMPTY_RECORD = b"\x00"
 
@@ -67,6 +84,7 @@ class Pipeline:
     ) -> None:
         self._settings = settings
         self._store = store
+        self._engine = store.engine
         self._spool_key = spool_key
         self._catalogue = catalogue
         self._cardinality = cardinality
@@ -139,7 +157,7 @@ class Pipeline:
                 terms=job.terms,
                 by_hour=job.plan.by_hour,
             )
-            self._store.command(sql)
+            self._engine.command(sql)
 
     def _find_poison(self, job: Job, reason: str) -> None:
         """Which records can't be decoded even alone; they are in quarantine before this returns."""
@@ -173,7 +191,7 @@ class Pipeline:
     def _probe(self, job: Job) -> None:
         """Read what the memory file holds, and do nothing with it."""
         for kind in job.contents.kinds:
-            self._store.query(probe_sql(self._memory.path, kind))
+            self._engine.query(probe_sql(self._memory.path, kind))
 
     def _keep_out(self, job: Job) -> None:
         """The memory file without the poison; its spans get an outcome of their own."""
@@ -192,13 +210,13 @@ class Pipeline:
 
     def _lend(self, job: Job) -> None:
         """Give calls what only the span above them knows."""
-        if lend(self._store, self._tables, job.terms, job.plan.by_hour):
+        if lend(self._engine, self._tables, job.terms, job.plan.by_hour):
             self._exchange()
 
     def _exchange(self) -> None:
         staging, changed = self._tables["staging"], self._tables["changed"]
-        self._store.command(f"EXCHANGE TABLES {staging} AND {changed}")
-        self._store.command(f"TRUNCATE TABLE {changed}")
+        self._engine.command(f"EXCHANGE TABLES {staging} AND {changed}")
+        self._engine.command(f"TRUNCATE TABLE {changed}")
 
     def _cap(self, job: Job) -> None:
         """Rename what is beyond an organisation's allowance of names."""
@@ -212,8 +230,8 @@ class Pipeline:
             for value in c.values
         ]
         names = ["org_id", "day", "dimension", "value"]
-        self._store.insert(self._tables["caps"], names, rows)
-        self._store.command(
+        self._engine.insert(self._tables["caps"], names, rows)
+        self._engine.command(
             render(
                 "cap.sql",
                 columns=COLUMNS,
@@ -229,44 +247,41 @@ class Pipeline:
         """Coefficients of each distinct key, made durable before they are used."""
         known, terms = job.plan.coefficients, job.plan.terms or {}
         staging, by_hour = self._tables["staging"], job.plan.by_hour
-        used = self._catalogue.resolve_keys(staging, known, terms, by_hour)
+        used = self._catalogue.resolve_keys(self._engine, staging, known, terms, by_hour)
         job.plan.terms = {org_id: each for org_id, each in terms.items() if each.id in used}
         job.batch.keep_plan(job.plan)
-        self._catalogue.fill(self._tables["keys"], known)
+        self._catalogue.fill(self._engine, self._tables["keys"], known)
 
     def _mark_losers(self, job: Job) -> None:
         """Rows that are not calls of their own, by the rules of `counting.py`."""
-        mark_losers(self._store, self._tables)
+        mark_losers(self._engine, self._tables)
 
     def _load(self, job: Job) -> None:
         staging, keys = self._tables["staging"], self._tables["keys"]
-        missing = self._store.query(
+        missing = self._engine.query(
             f"SELECT count() AS n FROM {staging} WHERE outcome = 'stored'"
             f" AND resolve_key NOT IN (SELECT resolve_key FROM {keys})"
         )[0]["n"]
         if missing:
             raise StoreError(f"{missing} spans of {job.batch.name} have no coefficients")
-        months = self._store.query(
+        months = self._engine.query(
             f"SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM {staging}"
             " WHERE outcome = 'stored' ORDER BY month"
         )
         timed = any(c.counts_time for c in job.plan.coefficients.values())
         for found in months:
-            self._store.command(
-                render(
-                    "load.sql",
-                    month=found["month"],
-                    timed=timed,
-                    token=f"{job.segment_id:016x}-{found['month']}",
-                    segment_id=job.segment_id,
-                    **self._tables,
-                )
+            values = {"timed": timed, "segment_id": job.segment_id, **self._tables}
+            self._store.load(
+                "calls",
+                CALL_COLUMNS,
+                render("load.sql", month=found["month"], **values),
+                f"{job.segment_id:016x}-{found['month']}",
             )
 
     def _record_outcomes(self, job: Job) -> None:
         """What became of every span, and the last ones by name; both once per segment."""
         token = f"{job.segment_id:016x}-outcomes"
-        stored = self._store.query(render("outcomes.sql", **self._tables))
+        stored = self._engine.query(render("outcomes.sql", **self._tables))
         job.outcomes = [
             {**found, "segment_id": job.segment_id}
             for found in stored + job.quarantined + job.damaged
@@ -280,9 +295,8 @@ class Pipeline:
         if job.outcomes:
             rows = [[found[name] for name in _OUTCOME_COLUMNS] for found in job.outcomes]
             self._store.insert("span_outcomes", _OUTCOME_COLUMNS, rows, token)
-        self._store.command(
-            render("recent.sql", segment_id=job.segment_id, token=token, **self._tables)
-        )
+        recent = render("recent.sql", segment_id=job.segment_id, **self._tables)
+        self._store.load("recent_spans", _RECENT_COLUMNS, recent, token)
 
     def _unread(self, job: Job) -> list[dict[str, Any]]:
         """What was acknowledged and the engine did not see: behind a JSON key that is there twice.
@@ -318,12 +332,12 @@ class Pipeline:
             **self._tables,
         )
         for statement in script.split(";"):
-            self._store.command(statement)
+            self._engine.command(statement)
         self._has_tables = True
 
     def _empty_tables(self) -> None:
         for table in self._tables.values():
-            self._store.command(f"TRUNCATE TABLE {table}")
+            self._engine.command(f"TRUNCATE TABLE {table}")
 
 
 def _outcomes_of(poison: bytes, received_at: datetime) -> list[dict[str, Any]]:

@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from ecomind_processor.footprint import Coefficients
 from ecomind_receiver.batch import Buffer
 from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
+from ecomind_receiver.connections import Connections
 from ecomind_receiver.counting import VERSION, lend, mark_losers
+from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store, describe, render
 from ecomind_semconv.usage import USAGE_ON_ITS_OWN_SPAN
@@ -27,13 +29,7 @@ log = logging.getLogger("ecomind.reconcile")
 _GRACE_SECONDS = 5
 _NS_PER_S = 1_000_000_000
 _ROWS_PER_BUCKET = 4_000_000
-TABLES = {
-    "suspects": "reconcile_suspects",
-    "staging": "reconcile_candidates",
-    "changed": "reconcile_changed",
-    "losers": "reconcile_losers",
-    "keys": "reconcile_keys",
-}
+_TABLES = ("suspects", "staging", "changed", "losers", "keys")
 LENT = (
     "provider", "request_model", "response_model", "reasoning_tokens", "usage_states",
     "usage_quality",
@@ -45,7 +41,12 @@ class Reconciler:
     """One thread that closes windows as they end."""
 
     def __init__(
-        self, settings: Settings, store: Store, spool: Buffer, catalogue: Catalogue
+        self,
+        settings: Settings,
+        store: Store,
+        spool: Buffer,
+        catalogue: Catalogue,
+        receivers: Receivers,
     ) -> None:
         self.corrections = 0
         self.error = ""
@@ -54,6 +55,8 @@ class Reconciler:
         self._resent_look_back = max(settings.resent_look_back_hours * 3600, self._window)
         self._store = store
         self._catalogue = catalogue
+        self._receivers = receivers
+        self._tables = {name: f"reconcile_{name}{receivers.name}" for name in _TABLES}
         self._columns = [row["name"] for row in store.query("DESCRIBE TABLE calls")]
         self._spool = spool
         self._closing = threading.Lock()
@@ -70,7 +73,8 @@ class Reconciler:
     def close_windows(self, now: float | None = None) -> int:
         """Close every window that has ended at `now` (seconds since 1970); how many were closed.
 
-        One caller at a time: two that close the same window would each cancel its losers.
+        One caller at a time in this process. Where several receivers share a store one of them
+        does it; should two, the token of what is written down decides whose it is.
         """
         with self._closing, self._store.gate.writing():
             return self._close_ended(now)
@@ -89,11 +93,15 @@ class Reconciler:
                 self._correct_window(start, end)
 
     def _close_ended(self, now: float | None) -> int:
-        if not self._finished:
-            self._finish()
-        stored_until = self._spool.oldest_ns() / _NS_PER_S if now is None else now
+        own_ns = self._spool.oldest_ns()
+        stored_until = self._receivers.stored_until(own_ns) / _NS_PER_S if now is None else now
         limit = min(time.time() if now is None else now, stored_until) - _GRACE_SECONDS
         closed = 0
+        if now is None and not self._receivers.leads:
+            self._next_start()  # what another one has closed
+            return closed
+        if not self._finished:
+            self._finish()
         while (start := self._next_start()) is not None and start + self._window <= limit:
             if self._stopping.is_set():
                 break
@@ -137,7 +145,8 @@ class Reconciler:
         window = self._window_of(start, end)
         self._finished = False
         if not self._count("corrections", f"window_end = {window['to']}"):
-            self._decide(window | {"spend_look_back": self._spend_look_back(start, end)})
+            node = self._store.node(str(window["token"]))
+            self._decide(node, window | {"spend_look_back": self._spend_look_back(start, end)})
         self._correct(window)
         corrections = self._count("corrections", f"window_end = {window['to']} AND sign = -1")
         self.corrections += corrections
@@ -180,49 +189,55 @@ class Reconciler:
             "lent": LENT,
             "version": ", ".join(VERSION),
             "apart_scopes": USAGE_ON_ITS_OWN_SPAN,
-            **TABLES,
+            **self._tables,
         }
 
-    def _decide(self, window: dict[str, object]) -> None:
+    def _decide(self, node: Connections, window: dict[str, object]) -> None:
+        """Write down what is to be corrected. What it is found with lies where it is written."""
         tables = render(
             "reconcile_tables.sql",
             coefficient_numbers=COEFFICIENT_NUMBERS,
             nullable_numbers=NULLABLE_NUMBERS,
-            **TABLES,
+            **self._tables,
         )
+        self._drop_tables(node)  # those of a process that was killed
         for statement in tables.split(";"):
-            self._store.command(statement)
+            node.command(statement)
         try:
             rows = self._count(
                 "calls", f"received_at >= {window['from']} AND received_at < {window['to']}"
             )
             buckets = rows // _ROWS_PER_BUCKET + 1
             for bucket in range(buckets):
-                self._store.command(
-                    render("suspects.sql", buckets=buckets, bucket=bucket, **window)
-                )
-            self._store.command(render("candidates.sql", **window))
-            mark_losers(self._store, TABLES, "settled DESC,")
-            self._lend()
-            self._store.command(render("corrections.sql", **window))
+                node.command(render("suspects.sql", buckets=buckets, bucket=bucket, **window))
+            node.command(render("candidates.sql", **window))
+            mark_losers(node, self._tables, "settled DESC,")
+            self._lend(node)
+            columns = ["window_end", *self._columns]
+            decided = render("corrections.sql", **window)
+            self._store.add("corrections", columns, decided, str(window["token"]))
         finally:
-            for table in TABLES.values():
-                self._store.command(f"DROP TABLE IF EXISTS {table}")
+            self._drop_tables(node)
 
-    def _lend(self) -> None:
+    def _drop_tables(self, node: Connections) -> None:
+        for table in self._tables.values():
+            node.command(f"DROP TABLE IF EXISTS {table}")
+
+    def _lend(self, node: Connections) -> None:
         """Mark calls that lack what a span stored apart from them knows, to be replaced."""
         terms, by_hour = self._catalogue.terms(), self._catalogue.by_hour
-        if lend(self._store, TABLES, ids(terms), by_hour):
-            self._store.command(render("lent_apart.sql", **TABLES))
+        if lend(node, self._tables, ids(terms), by_hour):
+            node.command(render("lent_apart.sql", **self._tables))
             known: dict[int, Coefficients] = {}
             self._catalogue.resolve_keys(
-                f"(SELECT * FROM {TABLES['changed']} WHERE row IN"
-                f" (SELECT row FROM {TABLES['losers']} WHERE verdict = 'lent'))",
+                node,
+                f"(SELECT * FROM {self._tables['changed']} WHERE row IN"
+                f" (SELECT row FROM {self._tables['losers']} WHERE verdict = 'lent'))",
                 known,
                 terms,
                 by_hour,
             )
-            self._catalogue.fill(TABLES["keys"], known)
+            self._catalogue.fill(node, self._tables["keys"], known)
 
     def _correct(self, window: dict[str, object]) -> None:
         months = self._store.query(
@@ -230,7 +245,9 @@ class Reconciler:
             f" WHERE window_end = {window['to']} ORDER BY month"
         )
         for found in months:
-            self._store.command(render("reconcile.sql", month=found["month"], **window))
+            month = int(found["month"])
+            rows = render("reconcile.sql", month=month, **window)
+            self._store.add("calls", self._columns, rows, f"{window['token']}-{month}")
 
     def _count(self, table: str, condition: str) -> int:
         sql = f"SELECT count() AS n FROM {table} WHERE {condition}"

@@ -28,6 +28,7 @@ from ecomind_processor.resolution import (
 from ecomind_processor.terms import NO_TERMS, Terms
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.closing import DAY, KEYS, SUMS
+from ecomind_receiver.connections import Connections
 from ecomind_receiver.store import Store, render
 
 CLOSED, CALLS = "closed", "calls"
@@ -119,12 +120,13 @@ class Restater:
         request, mapping = plan.request, f"restate_{secrets.token_hex(8)}"
         made_at = datetime.now(UTC)
         id = f"rs_{made_at:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
+        node = self._store.node(id)
         try:
-            self._make(mapping)
-            self._fill(mapping, plan.resolved.by_key, plan.resolved.hourly)
-            self._run("restate_rows.sql", plan, into=True, mapping=mapping, id=id)
+            self._make(node, mapping)
+            self._fill(node, mapping, plan.resolved.by_key, plan.resolved.hourly)
+            self._write(plan, mapping, id)
         finally:
-            self._store.command(f"DROP TABLE IF EXISTS {mapping}")
+            node.command(f"DROP TABLE IF EXISTS {mapping}")
         counted = self._store.query(
             "SELECT count() AS n, sum(calls) AS calls FROM restated_usage"
             " WHERE org_id = {org:String} AND restatement_id = {id:String}",
@@ -210,8 +212,8 @@ class Restater:
             by_key[row["new_key"]] = resolve(key, request.factors, request.method, terms)
         zones = self._catalogue.grids.zones("average")
         hourly = frozenset(k for k, c in by_key.items() if c.zone in zones and takes_hours(c))
-        self._make(mapping)
-        self._fill(mapping, by_key, hourly)
+        self._make(self._store, mapping)
+        self._fill(self._store, mapping, by_key, hourly)
         if not hourly:
             return Resolved(by_key, hourly, 0)
         hours = self._hours(request, basis, mapping, terms)
@@ -222,7 +224,7 @@ class Restater:
             by_hour[row["hour_key"]] = found = in_hour(yearly, hour, grids, factors)
             if found is yearly:
                 unknown.add((yearly.zone, hour))
-        self._fill(mapping, by_hour, frozenset())
+        self._fill(self._store, mapping, by_hour, frozenset())
         return Resolved(by_key | by_hour, hourly, len(unknown))
 
     def _hours(
@@ -238,19 +240,25 @@ class Restater:
             )
         return rows
 
-    def _make(self, mapping: str) -> None:
-        self._store.command(
+    def _make(self, node: Connections, mapping: str) -> None:
+        node.command(
             f"CREATE TABLE {mapping} (new_key UInt64, coef_id UInt64, timed UInt8, first Float64,"
             " each Float64, each_high Float64, by_hour UInt8) ENGINE = Memory"
         )
 
-    def _fill(self, mapping: str, by_key: dict[int, Coefficients], hourly: frozenset[int]) -> None:
+    def _fill(
+        self,
+        node: Connections,
+        mapping: str,
+        by_key: dict[int, Coefficients],
+        hourly: frozenset[int],
+    ) -> None:
         """Put coefficients where statements look for them, made durable before they are used."""
         self._catalogue.store({c.coef_id: c for c in by_key.values()})
         rows = [_mapped(key, c, key in hourly) for key, c in by_key.items()]
         if rows:
             columns = ["new_key", "coef_id", "timed", "first", "each", "each_high", "by_hour"]
-            self._store.insert(mapping, columns, rows)
+            node.insert(mapping, columns, rows)
 
     def _ask(
         self, template: str, request: Request, basis: str, terms: Terms, **values: object
@@ -258,9 +266,14 @@ class Restater:
         text = render(template, basis=basis, keys=KEYS, sums=SUMS, **values)
         return self._store.query(text, _bound(request, terms))
 
-    def _run(self, template: str, plan: Plan, *, id: str, **values: object) -> None:
-        text = render(template, basis=plan.basis, keys=KEYS, sums=SUMS, **values)
-        self._store.command(text, _bound(plan.request, plan.terms) | {"id": id})
+    def _write(self, plan: Plan, mapping: str, id: str) -> None:
+        """The rows under their new coefficients."""
+        text = render(
+            "restate_rows.sql", basis=plan.basis, keys=KEYS, sums=SUMS, into=True, mapping=mapping
+        )
+        columns = ["org_id", "restatement_id", "day", *KEYS, *SUMS]
+        bound = _bound(plan.request, plan.terms) | {"id": id}
+        self._store.add("restated_usage", columns, text, id, bound)
 
 
 def _methods(request: Request, terms: Terms) -> list[str]:

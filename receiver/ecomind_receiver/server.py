@@ -30,6 +30,7 @@ from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_grpc import serve_grpc
 from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.otlp_protocol import OtlpProtocol
+from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.redis_limits import RedisLimits
 from ecomind_receiver.restating import Restater
@@ -150,13 +151,16 @@ class Receiver:
             lambda: self.agreements.current,
             self.grids,
         )
+        receivers = Receivers(self.store, settings.data_dir)
+        await asyncio.to_thread(receivers.stored_until, self.spool.oldest_ns())
+        on_close(asyncio.to_thread, self._leave, receivers)  # the last word, once all is stored
         self._loader = Loader(settings, self.store, self.spool, secrets.spool, catalogue)
         on_close(asyncio.to_thread, self._loader.stop)
         on_close(asyncio.to_thread, self.spool.close)  # before the loader, which then empties it
-        self.reconciler = Reconciler(settings, self.store, self.spool, catalogue)
+        self.reconciler = Reconciler(settings, self.store, self.spool, catalogue, receivers)
         on_close(asyncio.to_thread, self.reconciler.stop)
         self.restater = Restater(self.store, catalogue)
-        self.closer = Closer(self.store)
+        self.closer = Closer(self.store, lambda: receivers.leads)
         self.closer.start()
         on_close(asyncio.to_thread, self.closer.stop)
         loader = self._loader
@@ -229,6 +233,9 @@ class Receiver:
     def on_segment_loaded(self, observe: Callable[[float], None]) -> None:
         """Call `observe` with the seconds that each segment took to load."""
         self._loader.observe = observe
+
+    def _leave(self, receivers: Receivers) -> None:
+        receivers.leave(self.spool.oldest_ns(), waiting=self.spool.segments > 0)
 
     async def _listen(self) -> None:
         settings = self.settings

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ecomind_processor.factors import DEFAULT_SET
+from ecomind_receiver.store_url import StoreUrl, parse_store_url
 
 MIB = 1024 * 1024
 
@@ -51,6 +52,12 @@ class Settings(BaseSettings):
     tls_client_ca_file: Path | None = Field(
         None,
         description="Authorities (PEM) that must have signed a client's certificate (mTLS).",
+    )
+    store_url: SecretStr | None = Field(
+        None,
+        description="ClickHouse server or cluster that holds the telemetry:"
+        " `clickhouse://user:password@host:8123/database`, `clickhouses://` with TLS, and"
+        " `?cluster=` and its name for a cluster; the store in the data directory if left out.",
     )
     control_url: SecretStr | None = Field(
         None,
@@ -197,6 +204,13 @@ class Settings(BaseSettings):
         " https://ecomind.example:8080; the one on the data directory if left out.",
     )
 
+    @field_validator("store_url")
+    @classmethod
+    def _known_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_store_url(value.get_secret_value())
+        return value
+
     @field_validator("grid_hourly")
     @classmethod
     def _known_grids(cls, value: str) -> str:
@@ -213,10 +227,16 @@ class Settings(BaseSettings):
         parse_topics(value)
         return value
 
-    @field_validator("api_key", mode="before")
+    @field_validator("api_key", "store_url", mode="before")
     @classmethod
-    def _no_empty_key(cls, value: object) -> object:
+    def _no_empty_secret(cls, value: object) -> object:
         return None if value == "" else value
+
+    @property
+    def store(self) -> StoreUrl | None:
+        """Where the telemetry is kept; None: in the data directory."""
+        url = self.store_url
+        return None if url is None else parse_store_url(url.get_secret_value())
 
 
 def is_loopback(host: str) -> bool:

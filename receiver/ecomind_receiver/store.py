@@ -1,103 +1,110 @@
-"""The telemetry store: one engine, opened once per process, and its numbered migrations.
+"""The telemetry store: opened once per process, migrated, and asked by everything that reads.
 
-The engine is chDB through clickhouse-connect. It allows one process per directory and says so in
-words nobody understands, so a lock file of ours is taken first and the refusal is a sentence.
-A connection serialises its calls; each thread gets its own.
+It is the engine in this process (chDB) with its tables in the data directory, or the ClickHouse
+server or cluster that ECOMIND_STORE_URL names; who asks need not know which. What arrives is
+decoded in the engine in this process either way. The engine allows one process per directory and
+says so in words nobody understands, so a lock file of ours is taken first and the refusal is a
+sentence; with a server the lock is there for the spool.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import logging
 import os
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
-import jinja2
-
+from ecomind_receiver.clients import StoreError, client_of, embedded_client, memory_engine
+from ecomind_receiver.connections import Connections, describe
 from ecomind_receiver.gate import Gate
+from ecomind_receiver.layout import ClusterLayout, Layout, ServerLayout, shard_of
+from ecomind_receiver.migrations import SQL, known_migrations, migrate, render
 from ecomind_receiver.private import keep_private, private_directory
 from ecomind_receiver.settings import Settings
+from ecomind_receiver.shards import freeze_shards
+from ecomind_receiver.store_url import StoreUrl
 
-# Filters on DateTime columns match nothing when the engine sees another zone: set before it loads.
-os.environ["TZ"] = "UTC"
-time.tzset()
+__all__ = [
+    "SQL", "Store", "StoreError", "describe", "known_migrations", "memory_engine", "render",
+]  # fmt: skip
 
 log = logging.getLogger("ecomind.store")
 
-CLOSE_SECONDS = 20.0
-"""How long the engine may take to close; rarely, it never comes back."""
 
-SQL = files("ecomind_receiver") / "sql"
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("ecomind_receiver", "sql"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=False,  # SQL, not HTML; only our own constants are rendered
-)
-
-
-class StoreError(Exception):
-    """The store can't be opened or used; the message says what to do."""
-
-
-def render(template: str, **values: object) -> str:
-    """The SQL `template` (relative to `sql/`) with our own constants put in."""
-    return _TEMPLATES.get_template(template).render(**values)
-
-
-class Store:
-    """The embedded engine on `<data_dir>/store`, migrated to the newest schema."""
+class Store(Connections):
+    """The store of one process, migrated to the newest schema."""
 
     def __init__(self, settings: Settings, fill: Callable[[Store], None] | None = None) -> None:
         """Open, lock and migrate; the process's files are private from then. Raises StoreError.
 
-        `fill` brings tables into an empty store before it is migrated.
+        `fill` brings tables into an empty embedded store before it is migrated.
         """
         keep_private()
         self.gate = Gate()
         self.path = settings.data_dir / "store"
-        self._lock = _take_lock(settings.data_dir)
-        self._local = threading.local()
-        self._clients: list[Any] = []
-        self._guard = threading.Lock()
-        self._closed = False
-        self.stuck = False
-        """Whether the engine did not close; the process can then only be left (see `up.py`)."""
+        self.url = settings.store
+        self.layout = _layout(self.url)
+        self._shards: list[Connections] = []
+        super().__init__(self._connect_store)
+        self._lock = _take_lock(settings.data_dir, self.path if self.url is None else None)
+        self.engine = self if self.url is None else Connections(_scratch_engine(token_hex(4)))
+        """What arrives is decoded and compared in here."""
         try:
             if fill is not None:
                 fill(self)
+            if self.url is not None and self.url.cluster:
+                self._open_shards(self.url)  # whose list is part of the schema
             migrate(self, {"retention_days": settings.retention_days})
         except BaseException:
             self.close()
             raise
 
-    def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
-        """Rows of a SELECT as dicts; `{name:Type}` in the text is bound from `params`. Blocking."""
-        result = self._client().query(sql, parameters=dict(params or {}))
-        return list(result.named_results())
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it too."""
+        return self.url is not None
 
-    def command(self, sql: str, params: Mapping[str, object] | None = None) -> None:
-        """Run one statement that returns nothing. Blocking."""
-        self._client().command(sql, parameters=dict(params or {}))
+    @property
+    def where(self) -> str:
+        """Its place, for people."""
+        return str(self.path) if self.url is None else self.url.where
+
+    def node(self, token: str) -> Connections:
+        """Where a block with this token is stored; what it is made from may be made there."""
+        return self._shards[shard_of(token, len(self._shards))] if self._shards else self
 
     def insert(
-        self, table: str, columns: list[str], rows: list[list[object]], token: str = ""
+        self, table: str, columns: Sequence[str], rows: list[list[object]], token: str = ""
     ) -> None:
         """Insert rows as one block; a block with a token that was seen before changes nothing."""
-        settings = {"insert_deduplication_token": token} if token else {}
-        self._client().insert(table, rows, column_names=columns, settings=settings)
+        local = self.layout.local(table)
+        target = self if local == table else self.node(token)
+        Connections.insert(target, local, columns, rows, token)
 
-    def version(self) -> str:
-        """The engine's version, such as 26.9.2.1."""
-        return str(self.query("SELECT version() AS v")[0]["v"])
+    def add(
+        self,
+        table: str,
+        columns: Sequence[str],
+        select: str,
+        token: str,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
+        """Insert what a SELECT of the store gives, column by column, as one block."""
+        local = self.layout.local(table)
+        Connections.add(self.node(token), local, columns, select, token, params)
+
+    def load(self, table: str, columns: Sequence[str], select: str, token: str) -> None:
+        """Insert what a SELECT of the engine gives, column by column, as one block."""
+        if self.engine is self:
+            self.add(table, columns, select, token)
+        else:
+            block = self.engine.native(columns, select)
+            self.node(token).push(self.layout.local(table), columns, block, token)
 
     def keep_calls(self, days: int) -> None:
         """Have single calls deleted this many days after they began, those stored before as well.
@@ -105,87 +112,71 @@ class Store:
         Rollups and closed days stay; the engine does it in the background. For a server only: a
         command that was started with other settings must not delete what a server keeps.
         """
+        calls = self.layout.local("calls")
         text = self.query(
             "SELECT create_table_query AS q FROM system.tables"
-            " WHERE database = currentDatabase() AND name = 'calls'"
+            " WHERE database = currentDatabase() AND name = {name:String}",
+            {"name": calls},
         )[0]["q"]
         found = re.search(r"TTL toDateTime\(start_time, 'UTC'\) \+ toIntervalDay\((\d+)\)", text)
         before = int(found[1]) if found else None
         if before != days:
             log.warning("retention changed", extra={"days": days, "days_before": before})
+            changed = self.layout.everywhere(f"ALTER TABLE {calls}")
             self.command(
-                "ALTER TABLE calls MODIFY TTL toDateTime(start_time, 'UTC')"
+                f"{changed} MODIFY TTL toDateTime(start_time, 'UTC')"
                 f" + INTERVAL {days:d} DAY SETTINGS mutations_sync = 0"
             )
 
     def close(self) -> None:
-        """Close every connection and give the lock back; an engine that hangs keeps the lock.
+        """Close every connection and give the lock back; an engine that hangs keeps the lock."""
+        was_closed = self._closed
+        super().close()
+        for each in (*self._shards, *(() if self.engine is self else (self.engine,))):
+            each.close()
+        self.stuck = self.stuck or self.engine.stuck
+        if not self.stuck and not was_closed:
+            os.close(self._lock)
 
-        All that was stored is synced, so nothing is lost with an engine that is left.
-        """
-        with self._guard:
-            if self._closed:
-                return
-            self._closed = True
-            closing = threading.Thread(target=self._close_clients, name="store-close", daemon=True)
-            closing.start()
-            closing.join(CLOSE_SECONDS)
-            self.stuck = closing.is_alive()
-            if self.stuck:
-                log.error("the engine did not close", extra={"seconds": CLOSE_SECONDS})
-            else:
-                os.close(self._lock)
+    def _open_shards(self, url: StoreUrl) -> None:
+        """Connections to the shards that blocks go to, in the order that was frozen."""
+        hosts = freeze_shards(self, url)
+        quorum = url.insert_quorum or ("auto" if max(map(len, hosts)) > 1 else "0")
+        self.block |= {"insert_quorum": quorum}
+        for replicas in hosts:
+            shard = Connections(partial(client_of, url, replicas))
+            shard.block |= {"insert_quorum": quorum}
+            self._shards.append(shard)
 
-    def _close_clients(self) -> None:
-        for client in self._clients:
-            client.close()
+    def _connect_store(self) -> Any:
+        if self.url is not None:
+            return client_of(self.url)
+        return embedded_client(self.path, SQL / "engine.xml")
 
-    def _client(self) -> Any:
-        client = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = self._connect()
+
+def _scratch_engine(name: str) -> Callable[[], Any]:
+    """Makes clients of the memory engine in a database of their own: a process has one engine."""
+
+    def connect() -> Any:
+        client = memory_engine()
+        client.command(f"CREATE DATABASE IF NOT EXISTS scratch_{name}")
+        client.database = f"scratch_{name}"
         return client
 
-    def _connect(self) -> Any:
-        import clickhouse_connect  # 0.4 s, so only when an engine is wanted
-
-        with self._guard:
-            if self._closed:
-                raise StoreError("The store is closed.")
-            try:
-                client = clickhouse_connect.get_client(
-                    interface="chdb", path=f"{self.path}?config-file={SQL / 'engine.xml'}"
-                )
-            except Exception as error:
-                raise StoreError(f"The store at {self.path} can't be opened: {error}") from error
-            self._clients.append(client)
-            return client
+    return connect
 
 
-def memory_engine() -> Any:
-    """A client of an engine without a directory, which reads files; its process can have no store.
-
-    Blocking, for seconds.
-    """
-    import clickhouse_connect
-
-    return clickhouse_connect.get_client(interface="chdb")
+def _layout(url: StoreUrl | None) -> Layout:
+    if url is None:
+        return Layout()
+    return ClusterLayout(url.cluster) if url.cluster else ServerLayout()
 
 
-def describe(error: Exception) -> str:
-    """What an error says without any data: an engine's message may quote the bytes it choked on."""
-    found = re.search(r"Code: (\d+).*\(([A-Z_]{4,})\)", str(error), re.DOTALL)
-    if found:
-        return f"engine error {found[1]} ({found[2]})"
-    if isinstance(error, (StoreError, OSError)):
-        return str(error)
-    return type(error).__name__
-
-
-def _take_lock(data_dir: Path) -> int:
+def _take_lock(data_dir: Path, store: Path | None) -> int:
     try:
         private_directory(data_dir)
-        private_directory(data_dir / "store")
+        if store is not None:
+            private_directory(store)
         lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(
@@ -204,92 +195,3 @@ def _take_lock(data_dir: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
-
-
-def migrate(store: Store, values: Mapping[str, object]) -> None:
-    """Bring the schema to the newest version; refuse a history that differs from ours."""
-    store.command(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, sha256 String,"
-        " applied_at DateTime('UTC')) ENGINE = MergeTree ORDER BY number"
-    )
-    applied = {
-        int(row["number"]): row
-        for row in store.query("SELECT number, name, sha256 FROM schema_migrations")
-    }
-    known = known_migrations()
-    for number in sorted(applied.keys() - known.keys()):
-        raise StoreError(
-            f"The store at {store.path} holds migration {number} ({applied[number]['name']}),"
-            " which this version does not know. Start the newer version of Ecomind that wrote it."
-        )
-    for number, (name, text) in sorted(known.items()):
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        if number not in applied:
-            _apply(store, number, name, text, digest, values)
-        elif applied[number]["sha256"] != digest:
-            raise StoreError(
-                f"Migration {name} was changed after it had been applied to {store.path}."
-                " Undo the change: a new migration must get a new number."
-            )
-    if applied.keys() != known.keys():
-        _reload_rollups(store)
-    _make_views(store)
-
-
-def _reload_rollups(store: Store) -> None:
-    """Have the engine read its materialized views anew.
-
-    After MODIFY QUERY it makes other tokens for what a view inserts than after the next start, so a
-    segment that was stored before a crash and replayed after it would be in the rollup twice.
-    """
-    for row in store.query(
-        "SELECT name FROM system.tables"
-        " WHERE database = currentDatabase() AND engine = 'MaterializedView'"
-    ):
-        store.command(f"DETACH TABLE {row['name']}")
-        store.command(f"ATTACH TABLE {row['name']}")
-
-
-def _make_views(store: Store) -> None:
-    """Make the views anew if they are not those of this version; their comment says whose they are.
-
-    Only then: what a start does not need is not done while a crashed process is cleared up after.
-    """
-    text = render("views.sql")
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    found = store.query(
-        "SELECT comment FROM system.tables"
-        " WHERE database = currentDatabase() AND name = 'calls_footprint'"
-    )
-    if [row["comment"] for row in found] != [digest]:
-        for statement in _statements(text):
-            made = statement.startswith("CREATE VIEW")
-            store.command(f"{statement}\nCOMMENT '{digest}'" if made else statement)
-
-
-def known_migrations() -> dict[int, tuple[str, str]]:
-    """Number → file name and text of every migration of this version."""
-    entries = (entry for entry in (SQL / "schema").iterdir() if entry.name.endswith(".sql"))
-    return {int(entry.name[:3]): (entry.name, entry.read_text("utf-8")) for entry in entries}
-
-
-def _apply(
-    store: Store, number: int, name: str, text: str, digest: str, values: Mapping[str, object]
-) -> None:
-    """Run one migration. Its statements are idempotent: an interrupted one is run again."""
-    rendered = _TEMPLATES.from_string(text).render(**values)
-    for statement in _statements(rendered):
-        try:
-            store.command(statement)
-        except Exception as error:
-            raise StoreError(f"Migration {name} failed and Ecomind stops here: {error}") from error
-    store.command(
-        "INSERT INTO schema_migrations"
-        " VALUES ({number:UInt32}, {name:String}, {sha:String}, now('UTC'))",
-        {"number": number, "name": name, "sha": digest},
-    )
-
-
-def _statements(text: str) -> list[str]:
-    lines = [line.split("--", 1)[0] for line in text.splitlines()]
-    return [part.strip() for part in "\n".join(lines).split(";") if part.strip()]

@@ -30,6 +30,7 @@ from ecomind_receiver.limits import LocalLimits
 from ecomind_receiver.loader import Loader
 from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.otlp_protocol import OtlpProtocol
+from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings
@@ -134,7 +135,9 @@ class ThreeReceivers:
         as_one = cast(Spool, self._spools)
         catalogue = Catalogue(self._store, FactorSet.load(), settings.resolver_cache_entries)
         self._loader = Loader(settings, self._store, as_one, secrets.spool, catalogue)
-        self._reconciler = Reconciler(settings, self._store, as_one, catalogue)
+        self._reconciler = Reconciler(
+            settings, self._store, as_one, catalogue, Receivers(self._store, settings.data_dir)
+        )
         limit, door = settings.request_max_bytes, NamedByHeader()
         self._ingests = [Ingest(front, secrets, LocalLimits(), limit) for front in fronts]
         self._servers = [

@@ -168,8 +168,9 @@ MUTATIONS = (
     Mutation(
         "sql: coefficients of others",
         "held.py",
-        '"SELECT * FROM coefficients WHERE coef_id IN (SELECT coef_id FROM calls"\n'
-        '    " WHERE {own} UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})"',
+        '"SELECT DISTINCT * FROM coefficients WHERE coef_id IN ("\n'
+        '    "SELECT coef_id FROM calls WHERE {own}"\n'
+        '    " UNION ALL SELECT coef_id FROM usage_hourly WHERE {own})"',
         '"SELECT * FROM coefficients"',
     ),
     Mutation(

@@ -44,7 +44,7 @@ def modules(package: Any) -> Iterator[tuple[str, str]]:
 def test_one_module_speaks_to_the_engine() -> None:
     sources = dict(modules(ecomind_query)) | dict(modules(ecomind_receiver))
     found = {path for path, source in sources.items() if engine_imports(source)}
-    assert found == {"ecomind_receiver/store.py"}
+    assert found == {"ecomind_receiver/clients.py"}
 
 
 def test_one_module_of_the_read_side_asks_the_store() -> None:
@@ -143,7 +143,12 @@ class Recorder:
         self.hourly = hourly
         self.asked: list[tuple[str, Mapping[str, object]]] = []
 
-    def query(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> list[dict[str, Any]]:
         self.asked.append((sql, params or {}))
         if sql == HOURLY_ONES:
             return [{"one": 1}] if self.hourly else []

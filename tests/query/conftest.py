@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from query.rows import NOW, Seed
+from support.clickhouse_server import STORES, store_settings
 from support.receiver import make_settings
 
 from ecomind_query.reader import Reader
@@ -16,12 +18,15 @@ from ecomind_receiver.tenants import Reach
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=STORES)
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
     """Open for one file only: the engine takes one directory at a time."""
-    store = Store(make_settings(tmp_path_factory.mktemp("query"), retention_days=3650))
-    yield store
-    store.close()
+    with store_settings(request.param) as values:
+        folder = tmp_path_factory.mktemp("query")
+        with closing(Store(make_settings(folder, retention_days=3650, **values))) as store:
+            yield store
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from support.clickhouse_server import STORES, store_settings
 from support.otlp import CHAT, protobuf
 from support.receiver import make_settings
 
@@ -65,10 +66,10 @@ class Api:
         self.runner.run(self.receiver.drain())
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    settings = make_settings(tmp_path_factory.mktemp("api"))
-    with asyncio.Runner() as runner:
+@pytest.fixture(scope="module", params=STORES)
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with store_settings(request.param) as values, asyncio.Runner() as runner:
+        settings = make_settings(tmp_path_factory.mktemp("api"), **values)
         receiver = Receiver(settings, listeners=False)
         runner.run(receiver.start())
         try:

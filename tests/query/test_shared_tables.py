@@ -25,7 +25,7 @@ from ecomind_query.held import SQL_TABLES
 from ecomind_receiver.store import Store
 
 FACTORS = FactorSet.load()
-NOBODYS = {"coefficients", "reconciled", "closed_days", "schema_migrations"}
+NOBODYS = {"coefficients", "reconciled", "closed_days", "schema_migrations", "receivers"}
 LOADERS = {"kafka_plans"}
 """Read by the loader alone: what it holds of organisations, no statement of a tenant can reach."""
 _NUMBER = r"\d{1,6}(\.\d{1,6})?(e[+-]\d\d)?"
@@ -139,3 +139,4 @@ def test_every_other_table_has_an_organisation_and_a_project(store: Store) -> No
         for row in rows
     }
     assert texts["reconciled"] == texts["closed_days"] == set()
+    assert texts["receivers"] == {"receiver"}  # a random name: see `receivers._identity`

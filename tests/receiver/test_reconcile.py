@@ -16,6 +16,7 @@ from support.spans import NS, B, Span, bodies, send
 
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.kinds import Kind
+from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.spool import envelope
@@ -203,7 +204,8 @@ def test_a_settling_that_stopped_is_made_good_by_the_next(tmp_path: Path) -> Non
 def job(receiver: Receiver) -> Iterator[Reconciler]:
     """A reconcile job of its own, as a process that was started again has one."""
     catalogue = Catalogue(receiver.store, receiver.factors, 1000)
-    made = Reconciler(receiver.settings, receiver.store, receiver.spool, catalogue)
+    alone = Receivers(receiver.store, receiver.settings.data_dir)
+    made = Reconciler(receiver.settings, receiver.store, receiver.spool, catalogue, alone)
     try:
         yield made
     finally:

@@ -13,14 +13,14 @@ import pytest
 from query.rows import Seed
 from support.receiver import Running, make_settings
 
-from ecomind_receiver import store
+from ecomind_receiver import connections
 from ecomind_receiver.store import Store, StoreError
 
 
 def test_an_engine_that_does_not_close_is_left_with_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.05)
     released, left = threading.Event(), threading.Event()
     stuck = Store(make_settings(tmp_path))
     close_clients = stuck._close_clients

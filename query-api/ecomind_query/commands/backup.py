@@ -40,6 +40,10 @@ def backup(
     The secrets in ECOMIND_KEY_DIR are never in it: back them up apart.
     """
     settings, target = load_settings(data_dir=data_dir), directory.absolute()
+    try:
+        manifest.refuse_server(settings)
+    except manifest.BackupError as error:
+        fail(str(error))
     server = running.find(settings.data_dir)
     with bar() as observe:
         taken = _own(settings, target, observe) if server is None else _asked(

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -155,13 +156,25 @@ def engine(settings: Settings) -> Iterator[Finding]:
         from ecomind_receiver.store import Store
 
         with tempfile.TemporaryDirectory(prefix="ecomind-doctor-") as scratch:
-            store = Store(settings.model_copy(update={"data_dir": Path(scratch)}))
-            try:
-                yield Finding("engine", True, store.version())
-            finally:
-                store.close()
+            own = {"data_dir": Path(scratch), "store_url": None}
+            with closing(Store(settings.model_copy(update=own))) as opened:
+                yield Finding("engine", True, opened.version())
     except Exception as error:
         yield Finding("engine", False, str(error), "Run: pip install --force-reinstall chdb")
+
+
+def store(settings: Settings) -> Iterator[Finding]:
+    """Whether the ClickHouse server that holds the telemetry, if one does, can be used."""
+    url = settings.store
+    if url is None:
+        return
+    from ecomind_receiver.clients import StoreError, client_of
+
+    try:
+        with closing(client_of(url)) as client:
+            yield Finding("store", True, f"{url.where}, version {client.server_version}")
+    except StoreError as error:
+        yield Finding("store", False, str(error), "Follow the sentence, then look again.")
 
 
 def clock(settings: Settings) -> Iterator[Finding]:
@@ -190,6 +203,7 @@ CHECKS: tuple[Check, ...] = (
     spool,
     kafka,
     engine,
+    store,
     clock,
 )
 REMOTE_CHECKS: tuple[Check, ...] = (versions, remote_server, door_checks.remote_key, clock)

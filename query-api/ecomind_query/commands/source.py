@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def store(settings: Settings) -> Iterator[Store]:
-    """The data directory's store, opened for this command; ends with a sentence if it can't be."""
+    """The settings' store, opened for this command; ends with a sentence if it can't be."""
     from ecomind_receiver.store import Store, StoreError
 
-    if not (settings.data_dir / "store").is_dir():
+    if settings.store is None and not (settings.data_dir / "store").is_dir():
         fail(
             f"There is no data in {settings.data_dir} yet. Start `ecomind up` and send it spans,"
             " or name another directory with --data-dir.",

@@ -59,7 +59,8 @@ class Backups:
         self._making = threading.Lock()
         self._stopping = threading.Event()
         self._clone = Clone(store)
-        self._clone.drop()
+        if not store.is_shared:
+            self._clone.drop()
 
     def stop(self) -> None:
         """Give up the backup that is being taken; return once it has ended."""
@@ -69,6 +70,7 @@ class Backups:
 
     def check(self, directory: Path) -> None:
         """Raises BackupError if no backup can be taken into the directory now."""
+        manifest.refuse_server(self._settings)
         if self._making.locked():
             raise BackupError(_TWICE)
         if not directory.is_absolute():

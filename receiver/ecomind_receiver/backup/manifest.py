@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.settings import Settings
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -26,6 +27,17 @@ COPIED = ("grids", "quarantine")
 
 class BackupError(Exception):
     """A backup can't be made, is not whole, or can't be restored; the message says what to do."""
+
+
+def refuse_server(settings: Settings) -> None:
+    """Raises BackupError where the store is a ClickHouse server: its operator backs it up."""
+    if settings.store is not None:
+        raise BackupError(
+            f"The telemetry is in the ClickHouse server at {settings.store.where}, which is backed"
+            " up and restored by its operator, with ClickHouse's own BACKUP DATABASE"
+            f" {settings.store.database} TO … and RESTORE; docs/server-mode.md says what belongs"
+            " to it. For a store in a data directory, leave ECOMIND_STORE_URL out."
+        )
 
 
 class Progress(NamedTuple):

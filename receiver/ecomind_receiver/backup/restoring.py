@@ -46,6 +46,7 @@ def restore(folder: Path, settings: Settings, observe: Observe) -> Restored:
     Raises BackupError; the data directory is then as it was.
     """
     data_dir = settings.data_dir
+    manifest.refuse_server(settings)
     try:
         if data_dir.exists() and any(data_dir.iterdir()):
             raise BackupError(
@@ -68,6 +69,7 @@ def restore(folder: Path, settings: Settings, observe: Observe) -> Restored:
 
 def verify(folder: Path, settings: Settings, observe: Observe) -> Restored:
     """Restore a backup into a temporary directory, and delete it. Raises BackupError."""
+    manifest.refuse_server(settings)
     found = _checked(folder, observe)
     keep_private()
     try:

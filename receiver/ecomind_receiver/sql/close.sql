@@ -1,6 +1,5 @@
--- The next generation of a day: what its rollup holds and its generations so far do not. Rows of a generation that no close
+-- The next generation of a day: what its rollup holds and its generations so far do not, as rows of closed_usage. Rows of a generation that no close
 -- vouches for are of a process that stopped before it could; they are made again under the same token, which changes nothing.
-INSERT INTO closed_usage (org_id, day, generation, {{ keys | join(', ') }}, {{ sums | join(', ') }})
 WITH
     known AS (SELECT org_id, max(generation) AS closed FROM day_closes WHERE day = {{ day }} GROUP BY org_id),
     found AS
@@ -24,6 +23,4 @@ SELECT org_id, {{ day }}, closed + 1, {{ keys | join(', ') }}, {% for column in 
 FROM found LEFT ANY JOIN known USING (org_id)
 WHERE {% for column in sums %}{{ column }}_new != 0{{ ' OR ' if not loop.last }}{% endfor %}
 
-SETTINGS insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0,
-         max_insert_threads = 1, max_threads = {{ threads }},
-         min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0
+SETTINGS max_threads = {{ threads }}

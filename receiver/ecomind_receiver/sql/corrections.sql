@@ -3,7 +3,6 @@
 -- token, before any of it is done.
 {% import 'figures.sql' as formulas %}
 {% import 'keys.sql' as made %}
-INSERT INTO corrections (window_end, {{ columns | join(', ') }})
 WITH
     losing AS
     (
@@ -21,7 +20,7 @@ WITH
     (
         SELECT * EXCEPT ({{ lent | join(', ') }}, coef_id), {% for column in lent %}new.{{ column }} AS {{ column }}, {% endfor %}new.coef_id AS coef_id
         FROM losing
-        INNER JOIN (SELECT * FROM {{ changed }} AS c INNER JOIN {{ keys }} AS k USING (resolve_key)) AS new USING (row)
+        INNER JOIN (SELECT * FROM {{ changed }} AS c LEFT ANY JOIN {{ keys }} AS k USING (resolve_key)) AS new USING (row)
         WHERE verdict = 'lent'
     )
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (SELECT * REPLACE (toInt8(-1) AS sign) FROM losing)
@@ -41,6 +40,4 @@ SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
         SELECT *, {{ formulas.it_energy_wh() }} AS it_wh, {{ formulas.it_energy_wh('_high') }} AS it_wh_high
         FROM (SELECT *, {{ formulas.uncached() }} AS uncached_tokens, greatest(uncached_tokens - 32000, 0) AS input_tokens_over_32k,
                      {{ formulas.seconds() }} AS seconds, {{ formulas.seconds('_high') }} AS seconds_high FROM lent)))
-SETTINGS prefer_column_name_to_alias = 1, async_insert = 0, max_insert_threads = 1,
-         insert_deduplication_token = '{{ token }}', insert_deduplicate = 1,
-         min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0
+SETTINGS prefer_column_name_to_alias = 1

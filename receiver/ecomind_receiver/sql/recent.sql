@@ -1,6 +1,4 @@
--- The last spans that each organisation has in a segment, and why each counted or not.
-INSERT INTO recent_spans
-    (received_at, segment_id, org_id, project_id, trace_id, span_id, service, scope, model, outcome, reason)
+-- The last spans that each organisation has in a segment, and why each counted or not: rows of recent_spans.
 SELECT s.received_at, {{ segment_id }}, org_id, project_id, s.trace_id, s.span_id, service, scope,
        if(response_model != '', response_model, request_model) AS model,
        if(verdict = 'resent', 'resent', s.outcome), if(verdict NOT IN ('', 'resent'), verdict, s.reason)
@@ -12,4 +10,4 @@ WHERE s.row IN
     WHERE length(trace_id) = 16 AND length(span_id) = 8
     GROUP BY org_id
 )
-SETTINGS max_threads = 1, insert_deduplication_token = '{{ token }}', insert_deduplicate = 1, async_insert = 0
+SETTINGS max_threads = 1

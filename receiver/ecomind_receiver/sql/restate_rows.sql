@@ -3,7 +3,6 @@
 {% import 'restated.sql' as made %}
 {% set added = basis == 'calls' or not into %}
 {% if into %}
-INSERT INTO restated_usage (org_id, restatement_id, day, {{ keys | join(', ') }}, {{ sums | join(', ') }})
 SELECT {org:String}, {id:String}, day, {% for key in keys %}{{ 'n.coef_id AS coef_id' if key == 'coef_id' else key }}{{ ', ' if not loop.last }}{% endfor %},
 {% else %}
 SELECT s.coef_id AS old_coef_id, n.coef_id AS new_coef_id, provider, if(request_model != '', request_model, response_model) AS model,
@@ -19,8 +18,4 @@ FROM (SELECT *, {{ made.hour_key(mapping) }} AS new_key FROM ({{ made.source(bas
 LEFT ANY JOIN {{ mapping }} AS n USING (new_key)
 {% if added %}
 GROUP BY {{ 'day, ' ~ keys | join(', ') if into else 'old_coef_id, new_coef_id, provider, model' }}
-{% endif %}
-{% if into %}
-SETTINGS insert_deduplication_token = {id:String}, insert_deduplicate = 1, async_insert = 0, max_insert_threads = 1,
-         min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 0, max_partitions_per_insert_block = 1000
 {% endif %}
