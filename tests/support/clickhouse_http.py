@@ -36,6 +36,7 @@ import lz4.frame
 import zstandard
 
 from support.clickhouse_cluster import on_one_node
+from support.clickhouse_native import CUSTOM_SERIALIZATION, UnknownColumn, with_version
 
 os.environ["TZ"] = "UTC"
 time.tzset()
@@ -186,7 +187,17 @@ class Handler(BaseHTTPRequestHandler):
             result, form = self._ask(handle, statement, params, given)
         self._fail(statement, "after")
         summary = {"written_rows": str(result.rows_written()), "read_rows": str(result.rows_read())}
-        self._answer(200, result.bytes(), {
+        body = result.bytes()
+        if (
+            form == "Native"
+            and int(given.get("client_protocol_version", 0)) >= CUSTOM_SERIALIZATION
+        ):
+            try:
+                body = with_version(body)
+            except UnknownColumn as error:
+                raise Refused("501", f"No column of {error} for this client. (NOT_IMPLEMENTED)") \
+                    from None  # fmt: skip
+        self._answer(200, body, {
             "X-ClickHouse-Summary": json.dumps(summary),
             "X-ClickHouse-Query-Id": given.get("query_id") or str(uuid.uuid4()),
             "X-ClickHouse-Format": form,
