@@ -24,7 +24,10 @@ rollup was fed or not with the table, and a retry after a crash between them los
 Since 24.3 names in our nested SELECTs are resolved as the embedded engine does. 24.8 is the first
 long-term release with both."""
 
-_SETTINGS: dict[str, object] = {"async_insert": 0}
+_SETTINGS: dict[str, object] = {
+    "async_insert": 0,
+    "session_timezone": "UTC",  # what is written without a zone means UTC, wherever the server is
+}
 _CLUSTER_SETTINGS: dict[str, object] = {
     # What a statement compares or joins with is read once, where it runs, and sent to the shards.
     "prefer_global_in_and_join": 1,

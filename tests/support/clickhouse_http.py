@@ -38,7 +38,7 @@ import zstandard
 from support.clickhouse_cluster import on_one_node
 from support.clickhouse_native import CUSTOM_SERIALIZATION, UnknownColumn, with_version
 
-os.environ["TZ"] = "UTC"
+os.environ.setdefault("TZ", "UTC")
 time.tzset()
 
 from chdb import connect  # noqa: E402  the engine reads the zone when it loads
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             "X-ClickHouse-Summary": json.dumps(summary),
             "X-ClickHouse-Query-Id": given.get("query_id") or str(uuid.uuid4()),
             "X-ClickHouse-Format": form,
-            "X-ClickHouse-Timezone": "UTC",
+            "X-ClickHouse-Timezone": os.environ["TZ"],
         }, given.get("enable_http_compression") == "1")  # fmt: skip
 
     def _prepare(self, handle: Any, given: dict[str, str]) -> None:

@@ -29,10 +29,13 @@ _TESTS = Path(__file__).parents[1]
 class ClickHouseServer:
     """A server that a test may kill, start again with what it stored, pause, or let fail."""
 
-    def __init__(self, directory: Path, version: str = "", *, cluster: bool = False) -> None:
+    def __init__(
+        self, directory: Path, version: str = "", *, cluster: bool = False, zone: str = "UTC"
+    ) -> None:
         self._directory = directory
         self._version = version
         self._cluster = cluster
+        self._zone = zone
         self.port = _free_port()
         self._process: subprocess.Popen[str] | None = None
 
@@ -48,7 +51,7 @@ class ClickHouseServer:
         words.append("cluster" if self._cluster else "server")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.clickhouse_http", *words],
-            env={**os.environ, "PYTHONPATH": str(_TESTS)},
+            env={**os.environ, "PYTHONPATH": str(_TESTS), "TZ": self._zone},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -87,10 +90,12 @@ class ClickHouseServer:
 
 
 @contextmanager
-def clickhouse_server(version: str = "", *, cluster: bool = False) -> Iterator[ClickHouseServer]:
+def clickhouse_server(
+    version: str = "", *, cluster: bool = False, zone: str = "UTC"
+) -> Iterator[ClickHouseServer]:
     """A started server with an empty database, stopped at the end; it says it is `version`."""
     with tempfile.TemporaryDirectory(prefix="ecomind-clickhouse-") as directory:
-        server = ClickHouseServer(Path(directory), version, cluster=cluster)
+        server = ClickHouseServer(Path(directory), version, cluster=cluster, zone=zone)
         server.start()
         try:
             yield server
