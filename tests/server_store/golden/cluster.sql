@@ -458,6 +458,22 @@ SELECT
 FROM calls_local AS calls
 WHERE counted
 GROUP BY ALL;
+CREATE TABLE IF NOT EXISTS kafka_plans ON CLUSTER 'eu-1'
+(
+    topic_id      String,
+    topic         LowCardinality(String),
+    partition     UInt32,
+    first_offset  UInt64,
+    last_offset   UInt64,
+    planned_ns    Int64,
+    newest_ns     Int64,
+    plan          String CODEC(ZSTD(3)) TTL toDateTime(intDiv(planned_ns, 1000000000), 'UTC') + INTERVAL 3 DAY
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/ecomind/{database}/all/kafka_plans', '{shard}-{replica}')
+ORDER BY (topic_id, partition, first_offset)
+TTL toDateTime(intDiv(planned_ns, 1000000000), 'UTC') + INTERVAL 90 DAY
+SETTINGS replicated_deduplication_window = 172800, replicated_deduplication_window_seconds = 604800,
+         fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 CREATE TABLE IF NOT EXISTS receivers ON CLUSTER 'eu-1'
 (
     receiver      String,
