@@ -77,6 +77,12 @@ def readiness_of(status: Status) -> Readiness:
         error = status.control_error
         parts["control"] = Part(ready=not error, detail=error or "keys are up to date")
     parts["terms"] = _terms(status.terms_error)
+    if status.quarantine_kept:
+        detail = f"{status.quarantine_kept:,} records that could not be decoded are in quarantine/"
+        reasons = "in the data directory, each with its reason beside it"
+        parts["quarantine"] = Part(ready=False, detail=f"{detail} {reasons}")
+    if status.clock_behind_seconds:
+        parts["clock"] = Part(ready=False, detail=_behind(status.clock_behind_seconds))
     return Readiness(ready=status.ready, parts=parts)
 
 
@@ -84,6 +90,13 @@ def _kafka(topics: Topics) -> Part:
     """What waits in Kafka; whether it takes more is what the part `spool` says."""
     waiting = f"{topics.waiting:,} records wait to be stored"
     return Part(ready=not topics.error, detail=topics.error or waiting)
+
+
+def _behind(seconds: float) -> str:
+    return (
+        f"the clock is {seconds:,.0f} s before what is closed already: until it is there again,"
+        " calls are stored and counted, and stay provisional"
+    )
 
 
 def _terms(error: str) -> Part:

@@ -94,6 +94,9 @@ class Buffer(Protocol):
     def loaded(self, item: Batch) -> None:
         """The loader is done with a batch: it is stored, or no longer wanted."""
 
+    def postponed(self, item: Batch, seconds: float) -> None:
+        """The loader could not store a batch, and tries again in so many seconds."""
+
     def oldest_ns(self) -> int:
         """No record that is not stored yet was received before; ns since 1970."""
 

@@ -11,6 +11,8 @@ import time
 from ecomind_receiver import camel_case, frame
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.batch import Buffer
+from ecomind_receiver.clock import Clock
+from ecomind_receiver.in_flight import Held, InFlight
 from ecomind_receiver.inflating import Inflater, too_large
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.limits import UNLIMITED, Limits, Quotas
@@ -34,8 +36,16 @@ class Ingest:
     """Accepts OTLP requests for one buffer."""
 
     def __init__(
-        self, spool: Buffer, secrets: Secrets, limits: Limits, request_max_bytes: int
+        self,
+        spool: Buffer,
+        secrets: Secrets,
+        limits: Limits,
+        request_max_bytes: int,
+        in_flight: InFlight,
+        clock: Clock,
     ) -> None:
+        self.in_flight = in_flight
+        self._clock = clock
         self._spool = spool
         self._secrets = secrets
         self._limits = limits
@@ -46,6 +56,7 @@ class Ingest:
         self.requests: dict[tuple[str, str, str], int] = {}
         self._logged: dict[tuple[Refusal, str], float] = {}
         self.over_quota: dict[str, int] = {}
+        self.not_now: dict[str, int] = {}  # cause → requests that are to be sent again
         self.ignored_claims: dict[str, int] = {}
 
     async def accept(
@@ -55,13 +66,18 @@ class Ingest:
         media_type: str,
         encoding: str = "",
         *,
+        held: Held,
         signal: Signal = TRACES,
         quotas: Quotas = UNLIMITED,
         transport: str = "http",
     ) -> Accepted:
-        """What became of an Export request, durable on return. Raises RequestRefused."""
+        """What became of an Export request, durable on return. Raises RequestRefused.
+
+        `held` is of `in_flight`, and given back by the caller.
+        """
         try:
-            accepted = await self._accept(signal, tenant, quotas, body, media_type, encoding)
+            held.grow_to(len(body))
+            accepted = await self._accept(signal, tenant, quotas, body, media_type, encoding, held)
         except RequestRefused as error:
             self.refused(transport, error, tenant.org_id, signal=signal)
             raise
@@ -80,6 +96,8 @@ class Ingest:
         """Count a request that was refused, here or before; log one a second of each kind."""
         outcome = "failure" if error.refusal is Refusal.UNAVAILABLE else "refused"
         self._count(transport, outcome, signal)
+        if error.cause:
+            self.not_now[error.cause] = self.not_now.get(error.cause, 0) + 1
         now = time.monotonic()
         if now - self._logged.get((error.refusal, org_id), -1.0) >= 1:
             self._logged[error.refusal, org_id] = now
@@ -111,12 +129,15 @@ class Ingest:
         body: bytes,
         media_type: str,
         encoding: str,
+        held: Held,
     ) -> Accepted:
         max_bytes = self.max_bytes(quotas)
         if len(body) > max_bytes:
             raise too_large(max_bytes)
         if encoding not in ("", "identity"):
+            sent_bytes = len(body)
             body = await self._inflater.inflate(tenant.org_id, body, encoding, max_bytes)
+            held.grow_to(sent_bytes + len(body))
         if media_type not in _COUNTERS:
             raise RequestRefused(Refusal.UNSUPPORTED, f"Content-Type must be {PROTOBUF} or {JSON}.")
         snake_case = media_type == JSON and camel_case.needed(body)
@@ -140,7 +161,7 @@ class Ingest:
         found: frame.Frame,
     ) -> None:
         """Append the whole body: what of it can't be accepted is dropped when it is decoded."""
-        now_ns = time.time_ns()
+        now_ns = self._clock.received_ns()
         key = self._pseudonym_key(tenant.org_id, time.gmtime(now_ns // 1_000_000_000).tm_year)
         record = envelope(tenant, now_ns, key, body, kind)
         try:
@@ -148,7 +169,10 @@ class Ingest:
             await self._charge(signal, tenant.org_id, quotas, found.items)
             await self._spool.append(tenant.org_id, record, found.items, kind)
         except SpoolFull as error:
-            raise RequestRefused(Refusal.UNAVAILABLE, f"Not accepted now: {error}.") from error
+            message = f"Not accepted now: {error}."
+            raise RequestRefused(
+                Refusal.UNAVAILABLE, message, error.wait_seconds, cause=error.cause
+            ) from error
         except RecordTooLarge as error:
             raise RequestRefused(Refusal.TOO_LARGE, str(error)) from error
 

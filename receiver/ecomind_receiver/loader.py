@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from opentelemetry import trace
 
@@ -38,6 +39,8 @@ class Loader:
         catalogue: Catalogue,
     ) -> None:
         self.error = ""
+        self.failures = 0  # tries to load a segment that failed
+        self.waiting_since: float | None = None  # of the first of them, in seconds since 1970
         self.spans: dict[str, int] = {}  # by outcome
         self.segments = 0
         self.quarantined_records = 0
@@ -97,9 +100,10 @@ class Loader:
                 if not item.wanted:
                     self._spool.loaded(item)
                     return True
-                self.error = f"{item.name} could not be loaded: {describe(error)}"
+                self._failed(f"{item.name} could not be loaded: {describe(error)}")
                 log.error("a segment waits", extra={"error": self.error})
                 pipeline.rest()
+                self._spool.postponed(item, backoff_seconds)
                 if self._stopping.wait(backoff_seconds):
                     return False  # it stays in the spool; the next start loads it
                 backoff_seconds = min(backoff_seconds * 2, _MAX_BACKOFF_SECONDS)
@@ -109,9 +113,18 @@ class Loader:
                 self._spool.loaded(item)  # last: who waits for it finds it counted
                 return True
 
+    def _failed(self, error: str) -> None:
+        with self._guard:
+            self.failures += 1
+            if self.waiting_since is None:
+                self.waiting_since = time.time()
+            since = datetime.fromtimestamp(self.waiting_since, UTC)
+            self.error = f"{error} (since {since:%Y-%m-%d %H:%M:%S} UTC, tried again and again)"
+
     def _count(self, job: Job) -> None:
         with self._guard:
             self.error = ""
+            self.waiting_since = None
             self.segments += 1
             self.quarantined_records += len(job.plan.poison) + len(job.contents.damaged)
             for row in job.outcomes:

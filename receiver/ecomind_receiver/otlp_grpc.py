@@ -59,17 +59,19 @@ def _export(signal: Signal, ingest: Ingest, door: Door) -> Export:
     async def export(messages: AsyncIterator[bytes], context: Any) -> bytes:
         try:
             grant = await _admit(signal, ingest, door, context)
-            body = await anext(aiter(messages), b"")
-            return as_protobuf(
-                await ingest.accept(
-                    grant.writes(),
+            tenant = grant.writes()
+            with ingest.in_flight.request(tenant.org_id) as held:
+                body = await anext(aiter(messages), b"")
+                accepted = await ingest.accept(
+                    tenant,
                     body,
                     PROTOBUF,
+                    held=held,
                     signal=signal,
                     quotas=grant.quotas,
                     transport="grpc",
                 )
-            )
+            return as_protobuf(accepted)
         except RequestRefused as error:
             refused = error
         except Exception:

@@ -17,6 +17,7 @@ from google.rpc import status_pb2
 
 from ecomind_receiver.answers import Accepted, as_json, as_protobuf
 from ecomind_receiver.authentication import Door, Grant
+from ecomind_receiver.in_flight import Held
 from ecomind_receiver.inflating import ENCODINGS, too_large
 from ecomind_receiver.ingest import INTERNAL, JSON, PROTOBUF, Ingest
 from ecomind_receiver.origins import PREFLIGHT, UNKNOWN, Header, for_origin
@@ -81,20 +82,27 @@ class OtlpHttp:
         """What became of the request; None if its client went away. Raises RequestRefused."""
         try:
             grant = await self._admit(request.headers)
-            body = await _read(request, self._ingest.max_bytes(grant.quotas))
         except RequestRefused as error:
             self._ingest.refused("http", error, signal=signal)
             raise
-        if body is None:
-            return None
-        return await self._ingest.accept(
-            grant.writes(),
-            body,
-            media_type,
-            _encoding(request.headers),
-            signal=signal,
-            quotas=grant.quotas,
-        )
+        tenant = grant.writes()
+        with self._ingest.in_flight.request(tenant.org_id) as held:
+            try:
+                body = await _read(request, self._ingest.max_bytes(grant.quotas), held)
+            except RequestRefused as error:
+                self._ingest.refused("http", error, tenant.org_id, signal=signal)
+                raise
+            if body is None:
+                return None
+            return await self._ingest.accept(
+                tenant,
+                body,
+                media_type,
+                _encoding(request.headers),
+                held=held,
+                signal=signal,
+                quotas=grant.quotas,
+            )
 
     async def _admit(self, headers: Mapping[str, str]) -> Grant:
         authorization, origin = headers.get("authorization", ""), headers.get("origin", "")
@@ -111,10 +119,10 @@ def _encoding(headers: Mapping[str, str]) -> str:
     return headers.get("content-encoding", "").strip().lower()
 
 
-async def _read(request: Request, max_bytes: int) -> bytes | None:
+async def _read(request: Request, max_bytes: int, held: Held) -> bytes | None:
     """The body; None if the client went away. Raises RequestRefused."""
     try:
-        return await request.body(max_bytes)
+        return await request.body(max_bytes, held.grow_to)
     except TooLarge:
         raise too_large(max_bytes) from None
 

@@ -27,6 +27,8 @@ Header = tuple[bytes, bytes]
 
 _UNASKED_BYTES = 64 * 1024
 """So much of a body is read before somebody asks for it."""
+_PIECE_BYTES = 1024 * 1024
+"""Its reader looks at it whenever so much more has come."""
 _IDLE_SECONDS, _STALLED_SECONDS = 75.0, 60.0
 """A connection is closed when no request comes, or when one stops coming.
 
@@ -70,18 +72,26 @@ class Request:
         self._pieces: list[bytes] = []
         self._size = 0
         self._max_bytes = _UNASKED_BYTES
+        self._wake_at = 0
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
 
-    async def body(self, max_bytes: int) -> bytes | None:
-        """All of it; None if the client went away. Raises TooLarge."""
+    async def body(self, max_bytes: int, hold: Callable[[int], None]) -> bytes | None:
+        """All of it; None if the client went away. Raises TooLarge.
+
+        `hold` is told how long it is, beforehand where that is known, and may raise.
+        """
         length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) > max_bytes:
-            raise TooLarge
+        if length.isdigit():
+            if int(length) > max_bytes:
+                raise TooLarge
+            hold(int(length))
         self._max_bytes = max_bytes
         self.asked = True
         self._ask(self)
-        if not (self._ended or self.over or self._size > max_bytes):
+        while not (self._ended or self.over or self._size > max_bytes):
+            hold(self._size)
+            self._wake_at = self._size + _PIECE_BYTES
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         if self.over:
@@ -101,7 +111,7 @@ class Request:
         if not self.over:
             self._pieces.append(piece)
             self._size += len(piece)
-            if self.asked and self._size > self._max_bytes:
+            if self.asked and self._size > min(self._wake_at, self._max_bytes):
                 self._wake()
 
     def end(self) -> None:

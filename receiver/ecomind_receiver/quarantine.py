@@ -29,6 +29,14 @@ def keep(directory: Path, spool_key: bytes, name: str, raw: bytes, reason: str) 
     _write(directory / f"{name}.json", json.dumps(note).encode())
 
 
+def kept(directory: Path) -> int:
+    """How many records are there; whoever has dealt with one deletes its two files."""
+    try:
+        return sum(name.endswith(".json") for name in os.listdir(directory))
+    except FileNotFoundError:
+        return 0
+
+
 def _write(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -62,8 +62,13 @@ class Reconciler:
         self._closing = threading.Lock()
         self._finished = False
         self._stopping = threading.Event()
+        self._next_start()  # until when all is closed is known from the beginning
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._thread.start()
+
+    def closed_until_ns(self) -> int:
+        """The end of the last closed window, in ns since 1970; 0 if there is none."""
+        return int(self.until.timestamp()) * _NS_PER_S if self.until else 0
 
     def stop(self) -> None:
         """End after the current window."""

@@ -1,7 +1,8 @@
 """Why a request is refused, and the one table that maps it to HTTP and gRPC.
 
 Whether an error is permanent or retryable is decided where it is raised, by the refusal named
-there; nothing else decides it.
+there; nothing else decides it. A refusal that a full or failing server makes names its cause, which
+metrics count it by.
 """
 
 from __future__ import annotations
@@ -45,11 +46,17 @@ class RequestRefused(Exception):
     """A request was refused; nothing of it is kept. The message says what to change."""
 
     def __init__(
-        self, refusal: Refusal, message: str, wait_seconds: float = RETRY_AFTER_SECONDS
+        self,
+        refusal: Refusal,
+        message: str,
+        wait_seconds: float = RETRY_AFTER_SECONDS,
+        *,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
         self.refusal = refusal
         self.message = message
+        self.cause = cause
         self._wait_seconds = wait_seconds
 
     @property

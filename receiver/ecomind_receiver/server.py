@@ -12,6 +12,7 @@ from datetime import datetime
 import grpc
 
 from ecomind_processor.factors import choose
+from ecomind_receiver import quarantine
 from ecomind_receiver.agreements import Agreements
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
@@ -19,10 +20,12 @@ from ecomind_receiver.authentication import Door, Keyring, OpenDoor
 from ecomind_receiver.backup.making import Backups
 from ecomind_receiver.batch import Buffer, Topics
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.clock import Clock
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.grids.factory import ConfiguredGrids, grids_from
 from ecomind_receiver.http_server import HttpServer, join_address
+from ecomind_receiver.in_flight import InFlight
 from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.kafka.config import import_client
 from ecomind_receiver.limits import UNLIMITED, Limits, LocalLimits, Quotas
@@ -59,6 +62,7 @@ class Status:
 
     ready: bool
     spool_error: str
+    spool_writable: bool
     store_error: str
     control_error: str | None  # None: no keys are asked for, so there is nothing to read
     terms_error: str
@@ -70,13 +74,19 @@ class Status:
     items: dict[tuple[str, str], int]  # (outcome, signal) → spans, log records, metrics
     refused_keys: dict[str, int]  # why → requests
     over_quota: dict[str, int]  # whose quota → requests
+    not_now: dict[str, int]  # why → requests that are to be sent again
+    in_flight_bytes: int
     limits_degraded: bool
     ignored_claims: dict[str, int]  # where another tenant was named → times
     stored_spans: int
     dropped_spans: dict[str, int]
     quarantined_records: int
+    quarantine_kept: int  # records in quarantine now
     loaded_segments: int
     load_lag_seconds: float
+    load_failures: int
+    clock_jumps: int
+    clock_behind_seconds: float
     reconciled_until: datetime | None
     corrections: int
 
@@ -166,7 +176,16 @@ class Receiver:
         loader = self._loader
         self.backups = Backups(settings, self.store, self.spool, lambda: loader.error)
         on_close(asyncio.to_thread, self.backups.stop)
-        self._ingest = Ingest(self.spool, secrets, self._limits, settings.request_max_bytes)
+        self._clock = Clock(self.reconciler.closed_until_ns)
+        in_flight = InFlight(settings.in_flight_max_bytes, shared=several)
+        self._ingest = Ingest(
+            self.spool,
+            secrets,
+            self._limits,
+            settings.request_max_bytes,
+            in_flight,
+            self._clock,
+        )
         on_close(asyncio.to_thread, self._ingest.close)
         if self._listeners:
             await self._listen()
@@ -184,9 +203,10 @@ class Receiver:
         quotas: Quotas = UNLIMITED,
     ) -> Accepted:
         """What became of an Export request, durable on return. Raises RequestRefused."""
-        return await self._ingest.accept(
-            tenant, body, media_type, encoding, signal=signal, quotas=quotas
-        )
+        with self._ingest.in_flight.request(tenant.org_id) as held:
+            return await self._ingest.accept(
+                tenant, body, media_type, encoding, held=held, signal=signal, quotas=quotas
+            )
 
     def ignore_claims(self, source: str, claims: int) -> None:
         """Count what named another tenant than the key does."""
@@ -201,6 +221,7 @@ class Receiver:
     def status(self) -> Status:
         """A snapshot for /ready, /metrics and doctor."""
         spans = dict(self._loader.spans)
+        self._clock.look()
         full = self.spool.size_bytes >= self.spool.max_bytes
         spool_error = self.spool.error or (
             "the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)" if full else ""
@@ -208,6 +229,7 @@ class Receiver:
         return Status(
             ready=not spool_error,
             spool_error=spool_error,
+            spool_writable=not self.spool.error,
             store_error=self._loader.error or self.reconciler.error or self.closer.error,
             control_error=self.door.error if isinstance(self.door, Keyring) else None,
             terms_error=self.agreements.error,
@@ -219,13 +241,19 @@ class Receiver:
             items=dict(self._ingest.items),
             refused_keys=dict(self.door.failures),
             over_quota=dict(self._ingest.over_quota),
+            not_now=dict(self._ingest.not_now),
+            in_flight_bytes=self._ingest.in_flight.size_bytes,
             limits_degraded=self._limits.degraded,
             ignored_claims={**self._ingest.ignored_claims, "span": self._loader.ignored_claims},
             stored_spans=spans.pop("stored", 0),
             dropped_spans=spans,
             quarantined_records=self._loader.quarantined_records,
+            quarantine_kept=quarantine.kept(self.settings.data_dir / "quarantine"),
             loaded_segments=self._loader.segments,
             load_lag_seconds=self.spool.lag_seconds(),
+            load_failures=self._loader.failures,
+            clock_jumps=self._clock.jumps,
+            clock_behind_seconds=self._clock.behind_seconds(),
             reconciled_until=self.reconciler.until,
             corrections=self.reconciler.corrections,
         )

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     request_max_bytes: int = Field(
         64 * MIB, ge=1024, description="Largest OTLP request, before and after decompression."
     )
+    in_flight_max_bytes: int = Field(
+        256 * MIB,
+        ge=1024,
+        description="Bytes of requests, as sent and inflated, that may be in memory before they are"
+        " answered; above it requests get 503 and Retry-After.",
+    )
     spool_segment_max_spans: int = Field(
         250_000, ge=1, description="A segment is sealed at this many spans,"
     )

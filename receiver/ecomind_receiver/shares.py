@@ -25,10 +25,18 @@ class Shares:
         """Whether the organisation may add so much to a spool of `spool_bytes`."""
         if spool_bytes + size_bytes <= _FREE_FOR_ALL * self._max_bytes:
             return True
+        return self.beyond(org_id, size_bytes, spool_bytes)[1] <= 0
+
+    def beyond(self, org_id: str, size_bytes: int, spool_bytes: int) -> tuple[float, float]:
+        """By how many bytes that is too much: for a spool that takes whoever comes, for its share.
+
+        One of the two must go before it is taken.
+        """
         with self._guard:
             others = len(self._held) - (org_id in self._held)
             held = self._held.get(org_id, 0)
-        return held + size_bytes <= self._max_bytes / (others + 2)
+        whole = spool_bytes + size_bytes - _FREE_FOR_ALL * self._max_bytes
+        return whole, held + size_bytes - self._max_bytes / (others + 2)
 
     def hold(self, org_id: str, size_bytes: int) -> None:
         """The organisation has so much more in the spool."""

@@ -27,8 +27,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import plan, segment
 from ecomind_receiver.batch import Batch
+from ecomind_receiver.draining import Draining
 from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.kinds import Kind
+from ecomind_receiver.refusals import RETRY_AFTER_SECONDS
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
 from ecomind_receiver.store import StoreError, describe
@@ -46,7 +48,15 @@ _BODY = {
 
 
 class SpoolFull(Exception):
-    """The spool is above its high-water mark or its disk refuses writes; retry later."""
+    """The spool is above its high-water mark or its disk refuses writes; retry later.
+
+    `cause` is a value of `ecomind.refusal.cause`.
+    """
+
+    def __init__(self, message: str, cause: str, wait_seconds: float = RETRY_AFTER_SECONDS) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.wait_seconds = wait_seconds
 
 
 class RecordTooLarge(Exception):
@@ -140,7 +150,8 @@ class Spool:
         self.sealed: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.error = ""
         self.topics = None
-        self.segments = 0
+        self.draining = Draining()
+        self._waiting: dict[Path, Sealed] = {}  # sealed and not stored, oldest first
         self._sealed_bytes = self._pending_bytes = 0
         self._shares = Shares(settings.spool_max_bytes)
         self._settings = settings
@@ -174,7 +185,7 @@ class Spool:
         pending = _Pending(org_id, record, size, spans, kind, loop, loop.create_future())
         with self._wake:
             if self._closing:
-                raise SpoolFull("the receiver is stopping")
+                raise SpoolFull("the receiver is stopping", "stopping")
             self._shares.hold(org_id, size)
             self._pending_bytes += size
             self._pending.append(pending)
@@ -184,10 +195,41 @@ class Spool:
     def require_room(self, org_id: str, size_bytes: int) -> None:
         """Raises SpoolFull if a record of this size would not be taken now."""
         held = self.size_bytes + self._pending_bytes
-        if held + size_bytes > self.max_bytes:
-            raise SpoolFull("the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)")
+        over = held + size_bytes - self.max_bytes
+        if over > 0:
+            raise SpoolFull(
+                "the spool is above its high-water mark (ECOMIND_SPOOL_MAX_BYTES)",
+                "spool_full",
+                self._until_room(over, lambda item: item.size_bytes),
+            )
         if self._shared and not self._shares.admits(org_id, size_bytes, held):
-            raise SpoolFull("the spool is nearly full, and most of it is this organisation's")
+            whole, own = self._shares.beyond(org_id, size_bytes, held)
+            raise SpoolFull(
+                "the spool is nearly full, and most of it is this organisation's",
+                "spool_share",
+                min(
+                    self._until_room(whole, lambda item: item.size_bytes),
+                    self._until_room(own, lambda item: item.held.get(org_id, 0)),
+                ),
+            )
+
+    def _until_room(self, size_bytes: float, gives: Callable[[Sealed], int]) -> float:
+        """Seconds until segments that give so many bytes are stored, the oldest first."""
+        with self._wake:
+            waiting = [*self._waiting.values()]
+        given = loaded = 0
+        for item in waiting:
+            given += gives(item)
+            loaded += item.size_bytes
+            if given >= size_bytes:
+                return self.draining.wait_seconds(loaded)
+        rest = self._settings.spool_segment_max_seconds  # it is in what is not sealed yet
+        return self.draining.wait_seconds(self.size_bytes) + rest
+
+    @property
+    def segments(self) -> int:
+        """Sealed segments that are not stored yet."""
+        return len(self._waiting)
 
     def seal(self) -> None:
         """Hand what has been written so far to the loader without waiting for its age."""
@@ -216,7 +258,12 @@ class Spool:
         self._shares.release(item.held)
         with self._wake:
             self._sealed_bytes -= item.size_bytes
-            self.segments -= 1
+            del self._waiting[item.path]
+            self.draining.loaded(item.size_bytes, bool(self._waiting))
+
+    def postponed(self, item: Batch, seconds: float) -> None:
+        """The loader could not store this segment, and tries again in so many seconds."""
+        self.draining.postponed(seconds)
 
     def close(self) -> None:
         """Commit what is pending, seal, and stop the writer."""
@@ -241,7 +288,8 @@ class Spool:
     def _hand_over(self, item: Sealed) -> None:
         with self._wake:
             self._sealed_bytes += item.size_bytes
-            self.segments += 1
+            self._waiting[item.path] = item
+            self.draining.began()
         self.sealed.put(item)
 
     def _run(self) -> None:
@@ -267,6 +315,8 @@ class Spool:
 
     def _commit(self, batch: list[_Pending]) -> None:
         try:
+            if self._open and self._open.created_ns > time.time_ns():
+                self._seal()  # the clock was set back: a segment's name is before all it holds
             if self._open is None:
                 self._open = _OpenSegment(self.directory, self._key)
             self._open.write(batch)
@@ -276,7 +326,7 @@ class Spool:
             self._seal()
             self._shares.release(_by_org(batch))
             # Where, and why, is for the operator: /ready and doctor say it.
-            _resolve(batch, SpoolFull("the disk under the spool refuses writes"))
+            _resolve(batch, SpoolFull("the disk under the spool refuses writes", "disk"))
         else:
             _resolve(batch, None)
 
@@ -301,9 +351,9 @@ class _OpenSegment:
 
     def __init__(self, directory: Path, spool_key: bytes) -> None:
         self.id = secrets.randbits(64)
-        now_ns = time.time_ns()
-        self.path = directory / f"{now_ns:020d}-{self.id:016x}.seg"
-        header, data_key = segment.new_header(self.id, now_ns, spool_key)
+        self.created_ns = time.time_ns()
+        self.path = directory / f"{self.created_ns:020d}-{self.id:016x}.seg"
+        header, data_key = segment.new_header(self.id, self.created_ns, spool_key)
         self._cipher = AESGCM(data_key)
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.size = self._synced_size = 0

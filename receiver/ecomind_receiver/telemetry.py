@@ -149,6 +149,15 @@ _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_SPOOL_SEGMENTS: lambda status: [Observation(status.spool_segments)],
     names.ECOMIND_KAFKA_WAITING: lambda status: _topics(status, "waiting"),
     names.ECOMIND_KAFKA_LOST: lambda status: _topics(status, "lost"),
+    names.ECOMIND_SPOOL_LIMIT: lambda status: [Observation(status.spool_max_bytes)],
+    names.ECOMIND_SPOOL_WRITABLE: lambda status: [Observation(int(status.spool_writable))],
+    names.ECOMIND_RECEIVER_POSTPONED: lambda status: _by(
+        names.ECOMIND_REFUSAL_CAUSE, status.not_now
+    ),
+    names.ECOMIND_RECEIVER_IN_FLIGHT: lambda status: [Observation(status.in_flight_bytes)],
+    names.ECOMIND_LOADER_FAILURES: lambda status: [Observation(status.load_failures)],
+    names.ECOMIND_CLOCK_JUMPS: lambda status: [Observation(status.clock_jumps)],
+    names.ECOMIND_CLOCK_BEHIND: lambda status: [Observation(status.clock_behind_seconds)],
     names.ECOMIND_LOADER_SPANS: _loader_spans,
     names.ECOMIND_LOADER_LAG: lambda status: [Observation(status.load_lag_seconds)],
     names.ECOMIND_RECONCILE_CORRECTIONS: lambda status: [Observation(status.corrections)],

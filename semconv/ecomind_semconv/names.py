@@ -92,6 +92,8 @@ ECOMIND_CLAIM_SOURCE: Final = "ecomind.claim.source"
 """string. Where another tenant than the key's was named."""
 ECOMIND_KEY_REFUSAL: Final = "ecomind.key.refusal"
 """string. Why a request was not let in."""
+ECOMIND_REFUSAL_CAUSE: Final = "ecomind.refusal.cause"
+"""string. Why a request could not be taken now."""
 ECOMIND_QUOTA_LEVEL: Final = "ecomind.quota.level"
 """string. Whose quota was used up."""
 
@@ -233,6 +235,23 @@ class EcomindKeyRefusal(StrEnum):
     """The key lacks the scope."""
     ORIGIN = "origin"
     """A public key was sent from an origin that it does not name."""
+
+
+class EcomindRefusalCause(StrEnum):
+    """Values of `ecomind.refusal.cause`. Why a request could not be taken now."""
+
+    SPOOL_FULL = "spool_full"
+    """The spool is above its high-water mark."""
+    SPOOL_SHARE = "spool_share"
+    """The spool is nearly full, and most of it is the organisation's."""
+    IN_FLIGHT = "in_flight"
+    """Requests in memory are at their limit."""
+    DISK = "disk"
+    """The disk under the spool refuses writes."""
+    KAFKA = "kafka"
+    """Kafka has not confirmed what it was sent."""
+    STOPPING = "stopping"
+    """The receiver is stopping."""
 
 
 class EcomindQuotaLevel(StrEnum):
@@ -407,6 +426,76 @@ ECOMIND_KAFKA_LOST: Final = Metric(
 )
 """Records that Kafka deleted before they were stored; absent without Kafka. Unit: {record}."""
 
+ECOMIND_SPOOL_LIMIT: Final = Metric(
+    name="ecomind.spool.limit",
+    instrument="gauge",
+    unit="By",
+    value_type="int",
+    brief="High-water mark of the spool; above it requests are to be sent again later.",
+    attributes=(),
+)
+"""High-water mark of the spool; above it requests are to be sent again later. Unit: By."""
+
+ECOMIND_SPOOL_WRITABLE: Final = Metric(
+    name="ecomind.spool.writable",
+    instrument="gauge",
+    unit="1",
+    value_type="int",
+    brief="1 while the disk under the spool takes writes; 0 since the last one failed.",
+    attributes=(),
+)
+"""1 while the disk under the spool takes writes; 0 since the last one failed. Unit: 1."""
+
+ECOMIND_RECEIVER_POSTPONED: Final = Metric(
+    name="ecomind.receiver.postponed",
+    instrument="counter",
+    unit="{request}",
+    value_type="int",
+    brief="Requests that are to be sent again later, because the receiver could not take them.",
+    attributes=(ECOMIND_REFUSAL_CAUSE,),
+)
+"""Requests that are to be sent again later, because the receiver could not take them. Unit: {request}."""
+
+ECOMIND_RECEIVER_IN_FLIGHT: Final = Metric(
+    name="ecomind.receiver.in_flight",
+    instrument="updowncounter",
+    unit="By",
+    value_type="int",
+    brief="Bytes of requests in memory that are not answered yet.",
+    attributes=(),
+)
+"""Bytes of requests in memory that are not answered yet. Unit: By."""
+
+ECOMIND_LOADER_FAILURES: Final = Metric(
+    name="ecomind.loader.failures",
+    instrument="counter",
+    unit="{attempt}",
+    value_type="int",
+    brief="Attempts to load a segment that failed; the segment waits and is tried again.",
+    attributes=(),
+)
+"""Attempts to load a segment that failed; the segment waits and is tried again. Unit: {attempt}."""
+
+ECOMIND_CLOCK_JUMPS: Final = Metric(
+    name="ecomind.clock.jumps",
+    instrument="counter",
+    unit="{jump}",
+    value_type="int",
+    brief="Times that the clock was set by more than two seconds.",
+    attributes=(),
+)
+"""Times that the clock was set by more than two seconds. Unit: {jump}."""
+
+ECOMIND_CLOCK_BEHIND: Final = Metric(
+    name="ecomind.clock.behind",
+    instrument="gauge",
+    unit="s",
+    value_type="double",
+    brief="How far the clock is before the end of the last closed window; 0 as a rule.",
+    attributes=(),
+)
+"""How far the clock is before the end of the last closed window; 0 as a rule. Unit: s."""
+
 ECOMIND_LOADER_SPANS: Final = Metric(
     name="ecomind.loader.spans",
     instrument="counter",
@@ -507,6 +596,13 @@ METRICS: Final = (
     ECOMIND_SPOOL_SEGMENTS,
     ECOMIND_KAFKA_WAITING,
     ECOMIND_KAFKA_LOST,
+    ECOMIND_SPOOL_LIMIT,
+    ECOMIND_SPOOL_WRITABLE,
+    ECOMIND_RECEIVER_POSTPONED,
+    ECOMIND_RECEIVER_IN_FLIGHT,
+    ECOMIND_LOADER_FAILURES,
+    ECOMIND_CLOCK_JUMPS,
+    ECOMIND_CLOCK_BEHIND,
     ECOMIND_LOADER_SPANS,
     ECOMIND_LOADER_LAG,
     ECOMIND_LOADER_DURATION,

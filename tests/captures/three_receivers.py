@@ -24,7 +24,9 @@ from ecomind_processor.factors import FactorSet
 from ecomind_receiver.authentication import Grant
 from ecomind_receiver.batch import Batch
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.clock import Clock
 from ecomind_receiver.http_server import HttpServer
+from ecomind_receiver.in_flight import InFlight
 from ecomind_receiver.ingest import Ingest
 from ecomind_receiver.limits import LocalLimits
 from ecomind_receiver.loader import Loader
@@ -96,6 +98,9 @@ class Spools:
         """Tell the spool whose directory holds the segment."""
         next(one for one in self._spools if one.directory == item.path.parent).loaded(item)
 
+    def postponed(self, item: Sealed, seconds: float) -> None:
+        """Nobody here asks when to come again."""
+
     def oldest_ns(self) -> int:
         """When the oldest segment that is not stored yet was opened; now, if there is none."""
         return min(one.oldest_ns() for one in self._spools)
@@ -139,7 +144,13 @@ class ThreeReceivers:
             settings, self._store, as_one, catalogue, Receivers(self._store, settings.data_dir)
         )
         limit, door = settings.request_max_bytes, NamedByHeader()
-        self._ingests = [Ingest(front, secrets, LocalLimits(), limit) for front in fronts]
+        self._ingests = [
+            Ingest(
+                front, secrets, LocalLimits(), limit,
+                InFlight(settings.in_flight_max_bytes), Clock(self._reconciler.closed_until_ns),
+            )
+            for front in fronts
+        ]  # fmt: skip
         self._servers = [
             HttpServer(OtlpHttp(one, door), settings.host, 0, protocol=OtlpProtocol)
             for one in self._ingests

@@ -9,6 +9,7 @@ from ecomind_receiver.http_server import PEER, HttpServer
 from ecomind_receiver.otlp_protocol import Answer, OtlpProtocol, Request, TooLarge
 
 MOST = 1_000_000
+HELD: list[int] = []
 pytestmark = pytest.mark.anyio
 
 
@@ -21,7 +22,7 @@ async def echo(request: Request) -> Answer | None:
     if request.path == "/slow":
         await asyncio.sleep(0.1)
     try:
-        body = await request.body(MOST)
+        body = await request.body(MOST, HELD.append)
     except TooLarge:
         return Answer(413, "text/plain", b"long", ((b"connection", b"close"),))
     if body is None:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from support.otlp import CHAT, protobuf
 from support.receiver import make_settings
 
+from ecomind_receiver.clock import Clock
+from ecomind_receiver.in_flight import InFlight
 from ecomind_receiver.ingest import PROTOBUF, Ingest
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.limits import LocalLimits
@@ -306,12 +308,14 @@ def test_the_epoch_is_the_utc_year_in_which_a_request_came(
     """1,798,761,600 s after 1970 is 2027-01-01T00:00:00Z: 57 years with 14 leap days."""
     assert (57 * 365 + 14) * 86_400 == 1_798_761_600
     secrets, records = Secrets(make_settings(tmp_path, **ALL)), Records()
-    ingest = Ingest(cast(Any, records), secrets, LocalLimits(), 10_000)
+    in_flight, clock = InFlight(100_000), Clock(lambda: 0)
+    ingest = Ingest(cast(Any, records), secrets, LocalLimits(), 10_000, in_flight, clock)
     for now_ns in (1_798_761_599_999_999_999, 1_798_761_600_000_000_000):
-        monkeypatch.setattr("ecomind_receiver.ingest.time.time_ns", lambda now=now_ns: now)
+        monkeypatch.setattr("ecomind_receiver.clock.time.time_ns", lambda now=now_ns: now)
         for org in ("org_a", "org_b"):
             body = protobuf([CHAT], start_ns=now_ns)
-            asyncio.run(ingest.accept(Tenant(org, "default"), body, PROTOBUF))
+            with in_flight.request(org) as held:
+                asyncio.run(ingest.accept(Tenant(org, "default"), body, PROTOBUF, held=held))
     for record, year, org in zip(
         records.taken, (2026, 2026, 2027, 2027), ("org_a", "org_b") * 2, strict=True
     ):

@@ -111,6 +111,9 @@ class KafkaBuffer:
         assert isinstance(item, KafkaBatch)
         self._reader.loaded(item)
 
+    def postponed(self, item: Batch, seconds: float) -> None:
+        """What waits in Kafka takes no room here, so nobody is told to wait for it."""
+
     def oldest_ns(self) -> int:
         """No record that is not stored yet, of any receiver, was received before; ns since 1970."""
         return self._watch.oldest_ns()

@@ -79,9 +79,11 @@ class Sender:
     def require_room(self, org_id: str, size_bytes: int) -> None:
         """Raises SpoolFull if a record of this size would not be taken now."""
         if self.held_bytes + size_bytes > QUEUE_MAX_BYTES:
-            raise SpoolFull("too much waits for Kafka to confirm it")
+            raise SpoolFull("too much waits for Kafka to confirm it", "kafka")
         if self._shared and not self._shares.admits(org_id, size_bytes, self.held_bytes):
-            raise SpoolFull("much waits for Kafka to confirm it, most of it this organisation's")
+            raise SpoolFull(
+                "much waits for Kafka to confirm it, most of it this organisation's", "spool_share"
+            )
 
     async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         """Return once the brokers have confirmed it. Raises SpoolFull or RecordTooLarge."""
@@ -91,7 +93,7 @@ class Sender:
         pending = _Pending(org_id, record, size, spans, kind, loop, loop.create_future())
         with self._wake:
             if self._closing:
-                raise SpoolFull("the receiver is stopping")
+                raise SpoolFull("the receiver is stopping", "stopping")
             self._shares.hold(org_id, size)
             self.held_bytes += size
             self._pending.append(pending)
@@ -124,7 +126,9 @@ class Sender:
                 try:
                     self._produce(pending)
                 except BufferError:
-                    self._resolve(pending, SpoolFull("too much waits for Kafka to confirm it"))
+                    self._resolve(
+                        pending, SpoolFull("too much waits for Kafka to confirm it", "kafka")
+                    )
                 except Exception as error:
                     self._refuse(pending, error)
 
@@ -165,7 +169,7 @@ class Sender:
         self._refused = f"Kafka does not confirm what is sent to it: {told}"
         self._refused_at = time.monotonic()
         # Where, and why, is for the operator: /ready and doctor say it.
-        self._resolve(pending, SpoolFull("Kafka has not confirmed it in time"))
+        self._resolve(pending, SpoolFull("Kafka has not confirmed it in time", "kafka"))
 
     def _resolve(self, pending: _Pending, error: Exception | None) -> None:
         with self._wake:
