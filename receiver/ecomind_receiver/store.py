@@ -19,6 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from ecomind_receiver import room
 from ecomind_receiver.clients import StoreError, client_of, embedded_client, memory_engine
 from ecomind_receiver.connections import Connections, describe
 from ecomind_receiver.gate import Gate
@@ -52,6 +53,8 @@ class Store(Connections):
         self._shards: list[Connections] = []
         super().__init__(self._connect_store)
         self._lock = _take_lock(settings.data_dir, self.path if self.url is None else None)
+        if self.url is None:
+            room.remove_unfinished(self.path)
         self.engine = self if self.url is None else Connections(_scratch_engine(token_hex(4)))
         """What arrives is decoded and compared in here."""
         try:
@@ -77,6 +80,15 @@ class Store(Connections):
     def node(self, token: str) -> Connections:
         """Where a block with this token is stored; what it is made from may be made there."""
         return self._shards[shard_of(token, len(self._shards))] if self._shards else self
+
+    def command(self, sql: str, params: Mapping[str, object] | None = None) -> None:
+        """Run one statement that returns nothing. Blocking.
+
+        Raises StoreError if it makes or changes a table and this machine's disk has no room.
+        """
+        if self.url is None and room.defines(sql) and (shortage := room.shortage(self.path)):
+            raise StoreError(shortage)
+        super().command(sql, params)
 
     def insert(
         self, table: str, columns: Sequence[str], rows: list[list[object]], token: str = ""
