@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ecomind_receiver import segment
-from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.durable import sync_data, sync_directory
 from ecomind_receiver.kinds import Kind
 
 
@@ -42,4 +42,4 @@ def _write(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        sync_data(file.fileno())

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ecomind_receiver import plan, segment
 from ecomind_receiver.batch import Batch
 from ecomind_receiver.draining import Draining
-from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.durable import sync_data, sync_directory
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.refusals import RETRY_AFTER_SECONDS
 from ecomind_receiver.settings import Settings
@@ -377,7 +377,7 @@ class _OpenSegment:
         kinds = Kind(functools.reduce(int.__or__, (pending.kind for pending in batch), 0))
         for part in segment.seal_chunk(self._cipher, self.id, self.chunks, plaintext, spans, kinds):
             self._put(part)
-        os.fdatasync(self._file)
+        sync_data(self._file)
         self._synced_size = self.size
         self.chunks += 1
         self.spans += spans

@@ -157,6 +157,26 @@ def test_a_disk_that_refuses_ends_the_segment_and_the_next_write_recovers(
     assert b"".join(record(b"after")) in kept
 
 
+def test_a_disk_that_says_too_early_that_it_has_synced_is_not_believed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync succeeds, but the file system refuses every change since: nothing is promised."""
+
+    async def write() -> None:
+        spool = Spool(settings, KEY)
+        try:
+            await spool.append("org_a", record(b"before"), 1, Kind.TRACES)
+            monkeypatch.setattr(os, "utime", _no_space)
+            with pytest.raises(SpoolFull, match=r"^the disk under the spool refuses writes$"):
+                await spool.append("org_a", record(b"refused"), 1, Kind.TRACES)
+        finally:
+            spool.close()
+
+    asyncio.run(write())
+    (path,) = (settings.data_dir / "spool").glob("*.seg")
+    assert envelopes(path) == [b"".join(record(b"before"))]
+
+
 @given(st.integers(min_value=0, max_value=2**63))
 def test_varint_is_protobufs(number: int) -> None:
     encoded = varint(number)
