@@ -47,8 +47,8 @@ docs: .venv/dev ## Build the documentation into site/
 screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every width and theme
 	@$(BIN)/python $(UI_TOOLS)/screenshots.py $(ARGS)
 
-soak: .venv/dev ## Run the long tests
-	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak --numprocesses 2 --dist load $(PYTEST_ARGS)
+soak: .venv/dev ## Run the long tests, print the failure table, write it to build/failures.json
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak --numprocesses 2 --dist load --failure-table build/failures.json $(PYTEST_ARGS)
 
 peers: .venv/dev ## Build k6 and a Collector, which some conformance tests send through
 	@$(CONFORMANCE)/peers/build

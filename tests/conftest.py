@@ -1,12 +1,21 @@
-"""Lines that a test adds to the end of the report, also when it ran in a process of its own."""
+"""What a test adds to the end of the report, also when it ran in a process of its own.
+
+Lines of any test, and the failure table, which `--failure-table FILE` writes as JSON too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from failure import table
 
 _LINE = "line of the report"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--failure-table", type=Path, help="file that the failure table is written to")
 
 
 @pytest.fixture
@@ -15,10 +24,21 @@ def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return lambda line: request.node.user_properties.append((_LINE, line))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for reports in terminalreporter.stats.values():
-        for one in reports:
-            if getattr(one, "when", "") == "call":
-                for name, line in one.user_properties:
-                    if name == _LINE:
-                        terminalreporter.write_line(str(line))
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    reports = [one for many in terminalreporter.stats.values() for one in many]
+    for one in reports:
+        if getattr(one, "when", "") == "call":
+            for name, line in one.user_properties:
+                if name == _LINE:
+                    terminalreporter.write_line(str(line))
+    rows = table.rows_of(reports)
+    if rows:
+        terminalreporter.section("failures")
+        for line in table.lines_of(rows):
+            terminalreporter.write_line(line)
+        path = config.getoption("--failure-table")
+        if path:
+            table.write(rows, path)
+            terminalreporter.write_line(f"written to {path}")

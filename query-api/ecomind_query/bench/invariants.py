@@ -67,6 +67,9 @@ class Verdict:
     stored_spans: int = 0
     stored_requests: int = 0
     rollup_calls: int = 0
+    lost_requests: int = 0
+    repeated_spans: int = 0
+    differing_rollup_rows: int = 0
     failures: list[str] = field(default_factory=list)
 
     def expect(self, found: object, wanted: object, what: str) -> None:
@@ -125,6 +128,8 @@ def _stored_requests(store: Store, sent: Sent, verdict: Verdict) -> set[int]:
     verdict.stored_requests += len(stored)
     verdict.expect(repeated, 0, "spans not stored exactly once")
     verdict.expect(partial, 0, "requests stored in part")
+    verdict.repeated_spans += repeated
+    verdict.lost_requests += len(sent.acked - stored)
     verdict.expect(len(sent.acked - stored), 0, "acknowledged requests that are not stored")
     return stored
 
@@ -181,6 +186,7 @@ def _check_rollup(store: Store, verdict: Verdict) -> None:
         f"SELECT count() AS n FROM (({from_calls} EXCEPT {from_rollup})"
         f" UNION ALL ({from_rollup} EXCEPT {from_calls}))"
     )[0]["n"]
+    verdict.differing_rollup_rows = differing
     verdict.expect(differing, 0, f"rollup rows that differ from the calls in one of {names}")
     verdict.rollup_calls = store.query("SELECT sum(calls) AS n FROM usage_hourly")[0]["n"]
 
