@@ -76,6 +76,7 @@ COMMANDS: dict[str, Word | dict[str, Word]] = {
     "bench": {
         "ingest": Word("ecomind_query.bench.command", "ingest", "Measure the ingest path."),
         "keys": Word("ecomind_query.bench.keys", "keys", "Measure what keys and limits cost."),
+        "all": Word("ecomind_query.bench.everything", "everything", "Measure all of it."),
         "growth": Word("ecomind_query.bench.growth", "growth", "Measure a store as it grows."),
         "restate": Word("ecomind_query.bench.restate", "restate", "Measure a restatement."),
         "fairness": Word(

@@ -53,14 +53,9 @@ def growth(
     as_json: AsJson = False,
 ) -> None:
     """Measure reading, receiving and freshness as the store grows to 100 million calls."""
-    sizes = sorted(calls or SIZES)
-    results: dict[int, dict[str, Any]] = {}
     try:
         with working_folder(data_dir) as folder:
-            already = 0
-            for size in sizes:
-                results[size] = _measure(folder, already, size, seconds)
-                already = size
+            results = measure_growth(folder, sorted(calls or SIZES), seconds)
     except (ServerError, OSError) as error:
         fail(f"The benchmark could not run: {error}", NOT_STARTED)
     if as_json:
@@ -80,6 +75,14 @@ def growth(
         for name in addresses
     ]
     print_table(["", *columns], rows, right=columns)
+
+
+def measure_growth(folder: Path, sizes: list[int], seconds: float) -> dict[int, dict[str, Any]]:
+    """The figures of each size, in a folder that is not used yet. Raises ServerError."""
+    results = {}
+    for already, size in zip([0, *sizes], sizes, strict=False):
+        results[size] = _measure(folder, already, size, seconds)
+    return results
 
 
 def _measure(folder: Path, already: int, size: int, seconds: float) -> dict[str, Any]:

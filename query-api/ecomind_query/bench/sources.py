@@ -20,7 +20,7 @@ from ecomind_query.bench.templates import (
     key_of,
     single_template,
 )
-from ecomind_query.bench.workload import Mode, Variant
+from ecomind_query.bench.workload import MIXED_EVERY, Mode, Variant
 
 
 class Request(NamedTuple):
@@ -55,26 +55,36 @@ class Batches:
         self._host = host
         self._gzip = variant is Variant.GZIP
         self._keys = keys
-        self._templates = batch_templates(variant, seed, host, keys, mode)
+        light = Variant.PLAIN if variant is Variant.MIXED else variant
+        self._templates = batch_templates(light, seed, host, keys, mode)
+        self._kinds = len(self._templates)
+        self._every = MIXED_EVERY if variant is Variant.MIXED else 0
+        if self._every:
+            self._templates += batch_templates(Variant.CONTENT, seed, host, keys, mode)
         self._free: list[list[Bytes]] = [[] for _ in self._templates]
         self._next = 0
 
     def take(self) -> Request:
         """The next request."""
         sequence, self._next = self._next, self._next + 1
-        kind = sequence % len(self._templates)
-        template, free = self._templates[kind], self._free[kind]
+        place = self._place(sequence)
+        template, free = self._templates[place], self._free[place]
         buffer = free.pop() if free else template.buffer()
         template.write(buffer, sequence * len(template.duration_ns), time.time_ns())
         view = buffer.data
         body = view[template.head_bytes :]
-        parts = self._compressed(body, kind) if self._gzip else (view,)
+        parts = self._compressed(body, sequence % self._kinds) if self._gzip else (view,)
         return Request(sequence, parts, buffer)
 
     def give_back(self, request: Request) -> None:
         """The request is answered; its memory may be used again."""
         if request.buffer is not None:
-            self._free[request.sequence % len(self._templates)].append(request.buffer)
+            self._free[self._place(request.sequence)].append(request.buffer)
+
+    def _place(self, sequence: int) -> int:
+        """Which template a request is made from."""
+        heavy = self._every and sequence % self._every == self._every - 1
+        return sequence % self._kinds + (self._kinds if heavy else 0)
 
     def _compressed(self, body: memoryview, kind: int) -> tuple[bytes | memoryview, ...]:
         packed = zlib.compress(body, 1, wbits=31)

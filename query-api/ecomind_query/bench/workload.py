@@ -86,6 +86,10 @@ MESSAGES = (
 """About 2 kB of conversation, for the workload with content."""
 
 
+MIXED_EVERY = 10
+"""Of mixed requests one in so many carries content."""
+
+
 class Mode(StrEnum):
     """Requests of 512 spans, of 100, or of one."""
 
@@ -115,6 +119,7 @@ class Variant(StrEnum):
     PLAIN = "plain"
     GZIP = "gzip"
     CONTENT = "content"
+    MIXED = "mixed"
     JSON = "json"
 
 
