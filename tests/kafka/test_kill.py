@@ -136,10 +136,10 @@ def test_twenty_trials(tmp_path: Path, report: Callable[[str], None]) -> None:
     if reason := missing_kafka():
         pytest.skip(reason)
     trials, lost, duplicated, failures = 20, 0, 0, []
-    for number in range(trials):
+    for number in range(1, trials + 1):  # of seed 0 the first trace id would be all zero
         (tmp_path / str(number)).mkdir()
         verdict = _trial(tmp_path / str(number), number, kill_server=number % 2 == 1)
-        lost += any("acknowledged requests" in one for one in verdict.failures)
+        lost += any("that are not stored" in one or "in part" in one for one in verdict.failures)
         duplicated += any("exactly once" in one for one in verdict.failures)
         failures += verdict.failures
     report("| what | trials | lost | duplicated |")
