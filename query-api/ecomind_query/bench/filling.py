@@ -70,9 +70,9 @@ def _insert(day: datetime, hours: int, rows: int, ids: list[int], salt: int) -> 
             'reported', 1, 1, arrayElement({ids}, kind), 0.1 + id % 100 / 100, 0.04, 0.3,
             toDateTime(at, 'UTC'), {salt}, 'standard'
         FROM (
-            SELECT cityHash64(number, {salt}) AS id, number % {hours} AS hour,
-                intDiv(number, {hours}) % {TEAMS} AS team,
-                intDiv(number, {hours * TEAMS}) % {len(kinds)} + 1 AS kind,
+            SELECT cityHash64(number, {salt}) AS id, number % {len(kinds)} + 1 AS kind,
+                intDiv(number, {len(kinds)}) % {hours} AS hour,
+                intDiv(number, {len(kinds) * hours}) % {TEAMS} AS team,
                 toDateTime64('{day:%Y-%m-%d %H:%M:%S}', 6, 'UTC') + toIntervalHour(hour)
                     + toIntervalMicrosecond(id % 3500000000) AS at
             FROM numbers({rows})
