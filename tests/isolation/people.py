@@ -177,6 +177,7 @@ class Client:
             statuses = allowed(key, _SCOPES[access], before, statuses)
         assert response.status_code in statuses, (
             f"{route} answers {key} {response.status_code}, not {set(statuses)}: {response.text}"
+            f"\n{''.join(self._world.failures.texts[-1:])}"
         )
         return response
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import Counter
@@ -39,6 +40,19 @@ CHANGED_KEYS_SECONDS = 1.0
 """After so long, every receiver knows that a key is new, or over."""
 
 
+class Failures(logging.Handler):
+    """What the server logged with a traceback: an answer of 500 says no more than that."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a traceback."""
+        if record.exc_info:
+            self.texts.append(logging.Formatter().format(record))
+
+
 class World:
     """A started server, its control store, and every canary of the run."""
 
@@ -47,6 +61,8 @@ class World:
         self.settings = settings
         self.backend = backend
         self.steps = self.examples = 0
+        self.failures = Failures()
+        logging.getLogger("ecomind").addHandler(self.failures)
         self.asked: Counter[tuple[str, str]] = Counter()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server")
@@ -120,6 +136,7 @@ class World:
         if self._stopped:
             return
         self._stopped = True
+        logging.getLogger("ecomind").removeHandler(self.failures)
         self._otlp.close()
         self._channel.close()
         self._call(self._api.aclose())

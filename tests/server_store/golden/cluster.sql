@@ -483,6 +483,7 @@ CREATE TABLE IF NOT EXISTS receivers ON CLUSTER 'eu-1'
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/ecomind/{database}/all/receivers', '{shard}-{replica}', seen_at)
 ORDER BY receiver;
+ALTER TABLE calls_local ON CLUSTER 'eu-1' MODIFY SETTING min_bytes_for_wide_part = 104857600;
 CREATE OR REPLACE TABLE calls ON CLUSTER 'eu-1' AS calls_local ENGINE = Distributed('eu-1', currentDatabase(), 'calls_local');
 CREATE OR REPLACE TABLE usage_hourly ON CLUSTER 'eu-1' AS usage_hourly_local ENGINE = Distributed('eu-1', currentDatabase(), 'usage_hourly_local');
 CREATE OR REPLACE TABLE span_outcomes ON CLUSTER 'eu-1' AS span_outcomes_local ENGINE = Distributed('eu-1', currentDatabase(), 'span_outcomes_local');

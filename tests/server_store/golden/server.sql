@@ -564,6 +564,7 @@ CREATE TABLE IF NOT EXISTS receivers
 )
 ENGINE = ReplacingMergeTree(seen_at)
 ORDER BY receiver;
+ALTER TABLE calls MODIFY SETTING min_bytes_for_wide_part = 104857600;
 DROP VIEW IF EXISTS calls_footprint;
 CREATE VIEW calls_footprint AS
 SELECT
