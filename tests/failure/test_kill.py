@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from failure.serving import make_server, under_load
+from failure.serving import make_server, under_load, wait_for
 from failure.trials import Note, draw_of, judged
 
 from ecomind_query.bench.workload import Mode
@@ -31,6 +31,7 @@ def test_acknowledged_spans_survive_kills(
     draw = draw_of(f"{row} {mode}", seed)
     server, peak_mb = make_server(tmp_path), 0.0
     with under_load(server, mode, seed, 4.0 * kills, tmp_path / "acknowledged") as generator:
+        wait_for(lambda: generator.acked > 0)  # it must have found the server once
         for _ in range(kills):
             time.sleep(draw.uniform(0.3, 2.5))
             peak_mb = max(peak_mb, server.memory_mb(peak=True))

@@ -29,8 +29,8 @@ RETRYABLE = (429, 503)
 RETRY_SECONDS = 1.0
 """Before a request is sent again, if the server does not say."""
 RECONNECT_SECONDS = 0.05
-UNANSWERED_SECONDS = 30.0
-"""After the last request, how long an answer may take before it is given up."""
+UNANSWERED_SECONDS = 90.0
+"""After the last request, how long an answer may take: a server may ask to wait for a minute."""
 
 MEASURING, DONE = "measuring", "done"
 """Events on stdout, one JSON object a line: the warm-up is over; the totals."""
