@@ -8,6 +8,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UI_TOOLS := query-api/ui-tools
 CONFORMANCE := tests/conformance
+PEERS := $(CONFORMANCE)/peers/bin
 KAFKA := tests/kafka
 ARGS ?=
 PYTEST_ARGS ?=
@@ -38,8 +39,11 @@ lint: .venv/dev ## Check style and who imports whom
 types: .venv/dev ## Check types
 	@$(BIN)/mypy
 
-bench: .venv/demo ## Measure ingest on this machine
+bench: .venv/demo ## Measure ingest on this machine, then Ecomind beside the peers if they are built
 	@$(BIN)/ecomind bench ingest $(ARGS)
+	@if [ -x $(PEERS)/otelcol ] && [ -x $(PEERS)/rotel ]; \
+		then $(BIN)/python tests/bench/peers.py $(filter --json,$(ARGS)); \
+		else echo "Not compared with a Collector and Rotel, which are not built: make peers" >&2; fi
 
 docs: .venv/dev ## Build the documentation into site/
 	@$(BIN)/mkdocs build --strict
@@ -50,7 +54,7 @@ screenshots: .venv/dev browser-tools ## Look at the page in Chromium at every wi
 soak: .venv/dev ## Run the long tests, print the failure table, write it to build/failures.json
 	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest -m soak --numprocesses 2 --dist load --failure-table build/failures.json $(PYTEST_ARGS)
 
-peers: .venv/dev ## Build k6 and a Collector, which some conformance tests send through
+peers: .venv/dev ## Build k6 and a Collector and install Rotel, which tests and make bench run beside Ecomind
 	@$(CONFORMANCE)/peers/build
 
 fuzz: .venv/fuzz ## Send a million damaged bodies, first to the framing alone, then to a whole receiver

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.programs import K6, OTELCOL, free_port, listening
 
 from ecomind_query.conformance import expect
 from ecomind_query.conformance.calls import new_service, one_call
@@ -25,7 +25,6 @@ from ecomind_query.conformance.target import Target, Transport
 from ecomind_receiver.signals import LOGS, METRICS
 
 PEERS = Path(__file__).with_name("peers")
-OTELCOL, K6 = PEERS / "bin/otelcol", PEERS / "bin/k6"
 TOKENS = [[1000, 300]]
 
 needs_otelcol = pytest.mark.skipif(
@@ -46,7 +45,7 @@ EXPORTERS: dict[str, dict[str, dict[str, str]]] = {
 @contextmanager
 def collector(folder: Path, target: Target, kind: str) -> Iterator[Target]:
     """A Collector that passes traces, logs and metrics on to the target."""
-    http, rpc = _free_port(), _free_port()
+    http, rpc = free_port(), free_port()
     ((name, options),) = EXPORTERS[kind].items()
     address: dict[str, object] = (
         {"endpoint": target.rpc, "tls": {"insecure": True}}
@@ -69,14 +68,8 @@ def collector(folder: Path, target: Target, kind: str) -> Iterator[Target]:
     }
     file = folder / "otelcol.yaml"
     file.write_text(yaml.safe_dump(configuration))
-    with (folder / "otelcol.log").open("wb") as log:
-        process = subprocess.Popen([OTELCOL, f"--config={file}"], stdout=log, stderr=log)
-    try:
-        _wait_for(http, process, folder / "otelcol.log")
+    with listening([OTELCOL, f"--config={file}"], http, folder / "otelcol.log"):
         yield Target(f"http://127.0.0.1:{http}", f"127.0.0.1:{rpc}")
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @needs_otelcol
@@ -144,20 +137,3 @@ def _tokens(target: Target, service: str, calls: int) -> list[list[int]]:
         assert time.monotonic() < deadline, "they did not come"
         time.sleep(0.1)
     return target.select(f"SELECT input_tokens, output_tokens {where}")
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

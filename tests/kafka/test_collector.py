@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +15,11 @@ import pytest
 import yaml
 from support.kafka_broker import KafkaBroker
 from support.otlp import CHAT, protobuf
+from support.programs import OTELCOL, free_port, listening
 from support.receiver import Running, calls
 
 from ecomind_receiver.ingest import PROTOBUF
 
-OTELCOL = Path(__file__).parents[1] / "conformance/peers/bin/otelcol"
 OnKafka = Callable[[KafkaBroker], Running]
 
 pytestmark = pytest.mark.skipif(
@@ -33,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 @contextmanager
 def collector(folder: Path, broker: KafkaBroker, topic: str, compression: str) -> Iterator[int]:
     """A Collector that writes the traces it gets into the topic; its OTLP/HTTP port."""
-    port = _free_port()
+    port = free_port()
     exporter = {
         "brokers": [broker.address],
         "traces": {"topic": topic, "encoding": "otlp_proto"},
@@ -49,21 +46,8 @@ def collector(folder: Path, broker: KafkaBroker, topic: str, compression: str) -
     }
     file, log = folder / "otelcol.yaml", folder / "otelcol.log"
     file.write_text(yaml.safe_dump(configuration))
-    with log.open("wb") as said:
-        process = subprocess.Popen([OTELCOL, f"--config={file}"], stdout=said, stderr=said)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+    with listening([OTELCOL, f"--config={file}"], port, log):
         yield port
-    finally:
-        process.terminate()  # what it has taken it sends first
-        process.wait(30)
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
@@ -95,9 +79,3 @@ def test_what_a_collector_writes_is_counted_for_the_project_that_is_named(
 
     found = asyncio.run(scenario())
     assert found == [("org_acme", "shop", number, 1000) for number in range(1, 7)]
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

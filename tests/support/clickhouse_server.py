@@ -45,6 +45,12 @@ class ClickHouseServer:
         options = f"?cluster={NAME}" if self._cluster else ""
         return f"clickhouse://{USER}:pa%3Ass%2Fw%40rd@{HOST}:{self.port}/{DATABASE}{options}"
 
+    @property
+    def pid(self) -> int:
+        """Process id, while it runs."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """Start it on the same port and directory; it answers on return."""
         words = [str(self._directory), DATABASE, str(self.port), USER, PASSWORD, self._version]

@@ -141,10 +141,8 @@ class Server:
             time.sleep(5 * _POLL_SECONDS)
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process so far (proc(5), fields 14 and 15 of stat)."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text()
-        fields = stat.rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """User and system time of the process so far. Raises ServerError if it does not run."""
+        return cpu_seconds(self.pid)
 
     def memory_mb(self, peak: bool = False) -> float:
         """Resident memory now, or the highest since start, in MB (10⁶ bytes)."""
@@ -171,6 +169,13 @@ class Server:
             return False
         self.addresses = {name: url for name, url in written.items() if name != "pid"}
         return True
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far (proc(5), fields 14 and 15 of stat)."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
 def parse_counters(text: str) -> Counters:
