@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from failure.points import Point
 from failure.sending import MODE
+from failure.trials import watched_peak_mb
 from failure.victim import REPORT, SENT
 
 from ecomind_query.bench.invariants import Sent, read_report
@@ -65,11 +66,10 @@ def end_at(
         )  # fmt: skip
         watch = threading.Timer(_SECONDS, process.terminate)
         watch.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        peak_mb = watched_peak_mb(process)
         watch.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
     at = f"{place}: {name}, time {nth}, seed {seed}"
     said = (folder / "victim.log").read_text(errors="replace")[-3000:]
     assert process.returncode in (0, -signal.SIGKILL), f"{at}\n{said}"
     sent = Sent(seed, MODE, SENT, read_report(folder / REPORT))
-    return Ended(sent, usage.ru_maxrss * 1024 / 1e6, at, process.returncode != 0)
+    return Ended(sent, peak_mb, at, process.returncode != 0)

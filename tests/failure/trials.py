@@ -7,7 +7,9 @@ come from its row and its number alone, so a trial that fails is run again by it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -124,14 +126,35 @@ def judged(folder: Path, sent: Sent, **values: Any) -> Verdict:
 
 
 class Memory:
-    """The highest resident memory of this process since the object was made, in MB."""
+    """What this process's resident memory grew by at most since the object was made, in MB.
+
+    Not its size: it may have run other tests before.
+    """
 
     def __init__(self) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak starts from here
+        self._before_mb = _highest_mb()
 
     @property
     def peak_mb(self) -> float:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        raise AssertionError("no VmHWM")
+        return _highest_mb() - self._before_mb
+
+
+def _highest_mb(pid: int | str = "self") -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0  # it has ended
+
+
+def watched_peak_mb(process: subprocess.Popen[bytes]) -> float:
+    """Wait for a process to end: its highest resident memory, looked at often, in MB.
+
+    What the system says of it afterwards counts the memory of the process that it was forked from.
+    """
+    highest = 0.0
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            highest = max(highest, _highest_mb(process.pid))
+        time.sleep(0.02)
+    return highest

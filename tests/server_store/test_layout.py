@@ -35,7 +35,7 @@ def test_the_windows_are_those_of_the_formula() -> None:
     assert (WINDOW_BLOCKS, WINDOW_SECONDS) == (172_800, 604_800)
     server, cluster = (rendered(LAYOUTS[name]) for name in ("server", "cluster"))
     tokens = server.count("non_replicated_deduplication_window = 172800")
-    assert tokens == 10
+    assert tokens == 11
     assert cluster.count("replicated_deduplication_window = 172800") == tokens
     assert cluster.count("replicated_deduplication_window_seconds = 604800") == tokens
     assert "non_replicated" not in cluster
