@@ -308,12 +308,12 @@ class Spool:
             if not self._pending and not self._seal_now and not self._closing:
                 self._wake.wait(self._open.seconds_left(self._settings) if self._open else None)
             batch, self._pending = self._pending, []
-            self._pending_bytes = 0
             self._committing = bool(batch)
             seal_now, self._seal_now = self._seal_now, False
             return batch, seal_now, self._closing
 
     def _commit(self, batch: list[_Pending]) -> None:
+        refused = None
         try:
             if self._open and self._open.created_ns > time.time_ns():
                 self._seal()  # the clock was set back: a segment's name is before all it holds
@@ -326,9 +326,10 @@ class Spool:
             self._seal()
             self._shares.release(_by_org(batch))
             # Where, and why, is for the operator: /ready and doctor say it.
-            _resolve(batch, SpoolFull("the disk under the spool refuses writes", "disk"))
-        else:
-            _resolve(batch, None)
+            refused = SpoolFull("the disk under the spool refuses writes", "disk")
+        with self._wake:  # only now, so that at no moment it is counted nowhere
+            self._pending_bytes -= sum(pending.size_bytes for pending in batch)
+        _resolve(batch, refused)
 
     def _seal(self) -> None:
         current = self._open

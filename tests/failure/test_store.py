@@ -71,7 +71,7 @@ def test_the_store_is_down_for_long_and_comes_back(
             trouble.down = False
             await sender.send(draw.randint(1, 20))
             verdict = await judge(receiver, sender.sent, exactly=True)
-            note(row, sender.sent, verdict, memory.peak_mb)
+            note(row, sender.sent, verdict, memory)
 
     asyncio.run(trial())
 
@@ -114,7 +114,7 @@ def test_a_slow_store_slows_its_clients_down(
                 assert receiver.spool.size_bytes <= 2 * MIB
             trouble.delay_seconds = 0.0
             verdict = await judge(receiver, sender.sent, exactly=True)
-            note(row, sender.sent, verdict, memory.peak_mb)
+            note(row, sender.sent, verdict, memory)
 
     asyncio.run(trial())
 
@@ -147,7 +147,7 @@ def test_poison_among_the_load_is_set_aside(begun: Path, note: Note, number: int
             )
             assert told[0]["n"] == status.dropped_spans["quarantined"] == poisons
             assert f"{poisons} records" in readiness_of(status).parts["quarantine"].detail
-            note(row, sender.sent, verdict, memory.peak_mb)
+            note(row, sender.sent, verdict, memory)
 
     asyncio.run(trial())
 
@@ -172,7 +172,7 @@ def test_a_backfill_of_120_days(tmp_path: Path, note: Note, number: int) -> None
                 "SELECT uniqExact(toDate(start_time, 'UTC')) AS days FROM calls"
             )[0]
             verdict.expect(found["days"] >= BACKFILL_DAYS, True, "120 days are there")
-            note(row, sender.sent, verdict, memory.peak_mb)
+            note(row, sender.sent, verdict, memory)
 
     asyncio.run(trial())
 

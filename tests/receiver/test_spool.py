@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ecomind_receiver import segment
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Spool, SpoolFull, envelope, varint
+from ecomind_receiver.spool import Spool, SpoolFull, _OpenSegment, envelope, varint
 from ecomind_receiver.tenants import Tenant
 
 KEY = bytes(range(32))
@@ -129,6 +130,37 @@ def test_above_the_high_water_mark_it_refuses(settings: Settings) -> None:
             with pytest.raises(SpoolFull, match="ECOMIND_SPOOL_MAX_BYTES"):
                 await spool.append("org_a", record(b"x" * 500), 1, Kind.TRACES)
         finally:
+            spool.close()
+
+    asyncio.run(fill())
+
+
+def test_what_is_being_written_counts_to_the_mark(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a disk takes its time, what it is given is neither pending nor in the segment yet."""
+    writing, go_on = threading.Event(), threading.Event()
+
+    async def fill() -> None:
+        spool = Spool(settings.model_copy(update={"spool_max_bytes": 1000}), KEY)
+        put = _OpenSegment._put
+
+        def held_up(one: _OpenSegment, data: bytes) -> None:
+            if len(data) > 500:
+                writing.set()
+                go_on.wait(30)
+            put(one, data)
+
+        monkeypatch.setattr(_OpenSegment, "_put", held_up)
+        try:
+            first = asyncio.create_task(spool.append("org_a", record(b"x" * 500), 1, Kind.TRACES))
+            assert await asyncio.to_thread(writing.wait, 30)
+            with pytest.raises(SpoolFull, match="ECOMIND_SPOOL_MAX_BYTES"):
+                await spool.append("org_a", record(b"x" * 500), 1, Kind.TRACES)
+            go_on.set()
+            await first
+        finally:
+            go_on.set()
             spool.close()
 
     asyncio.run(fill())
