@@ -2,8 +2,8 @@
 
 Twins and re-sends may be taken by different receivers, so a window can be closed only when each has
 stored what it received in it. Each says so in the store. Of those that were seen lately the first
-by name closes windows and days; should two believe it is them, they write the same under the same
-tokens. A receiver that is gone for good is waited for a day.
+by name closes windows and days; should two believe it is them, what the first writes down stands. A
+receiver that is gone for good is waited for a day.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ecomind_receiver.batch import Buffer
 from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.connections import Connections
 from ecomind_receiver.counting import VERSION, lend, mark_losers
+from ecomind_receiver.decode import literal
 from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store, describe, render
@@ -57,7 +58,11 @@ class Reconciler:
         self._catalogue = catalogue
         self._receivers = receivers
         self._tables = {name: f"reconcile_{name}{receivers.name}" for name in _TABLES}
-        self._columns = [row["name"] for row in store.query("DESCRIBE TABLE calls")]
+        described = store.query("DESCRIBE TABLE calls")
+        self._columns = [row["name"] for row in described]
+        self._nothing = [
+            f"defaultValueOfTypeName({literal(row['type'])}) AS {row['name']}" for row in described
+        ]
         self._spool = spool
         self._closing = threading.Lock()
         self._finished = False
@@ -191,6 +196,7 @@ class Reconciler:
             "resent_look_back": self._resent_look_back,
             "token": f"reconcile-{end}",
             "columns": self._columns,
+            "nothing": self._nothing,
             "lent": LENT,
             "version": ", ".join(VERSION),
             "apart_scopes": USAGE_ON_ITS_OWN_SPAN,
@@ -220,7 +226,7 @@ class Reconciler:
             self._lend(node)
             columns = ["window_end", *self._columns]
             decided = render("corrections.sql", **window)
-            self._store.add("corrections", columns, decided, str(window["token"]))
+            self._store.add_first("corrections", columns, decided, str(window["token"]))
         finally:
             self._drop_tables(node)
 
@@ -247,12 +253,12 @@ class Reconciler:
     def _correct(self, window: dict[str, object]) -> None:
         months = self._store.query(
             "SELECT DISTINCT toYYYYMM(start_time, 'UTC') AS month FROM corrections"
-            f" WHERE window_end = {window['to']} ORDER BY month"
+            f" WHERE window_end = {window['to']} AND sign != 0 ORDER BY month"
         )
         for found in months:
             month = int(found["month"])
             rows = render("reconcile.sql", month=month, **window)
-            self._store.add("calls", self._columns, rows, f"{window['token']}-{month}")
+            self._store.add_first("calls", self._columns, rows, f"{window['token']}-{month}")
 
     def _count(self, table: str, condition: str) -> int:
         sql = f"SELECT count() AS n FROM {table} WHERE {condition}"

@@ -36,6 +36,9 @@ __all__ = [
 
 log = logging.getLogger("ecomind.store")
 
+_ONE_PIECE = "max_block_size = 10000000, max_threads = 1"
+"""What a sorted SELECT comes in."""
+
 
 class Store(Connections):
     """The store of one process, migrated to the newest schema."""
@@ -109,6 +112,20 @@ class Store(Connections):
         """Insert what a SELECT of the store gives, column by column, as one block."""
         local = self.layout.local(table)
         Connections.add(self.node(token), local, columns, select, token, params)
+
+    def add_first(self, table: str, columns: Sequence[str], select: str, token: str) -> None:
+        """The same where several processes may come with different rows: the first's stand.
+
+        A token is compared alone only for rows that are sent as one piece. Otherwise the engine
+        also compares how many pieces there are, and another's rows could go in beside these.
+        """
+        if not self.is_shared:
+            self.add(table, columns, select, token)
+            return
+        node = self.node(token)
+        sorted_ = f"SELECT * FROM (\n{select}\n) ORDER BY ALL SETTINGS {_ONE_PIECE}"
+        block = node.native(columns, sorted_)
+        node.push(self.layout.local(table), columns, block, token)
 
     def load(self, table: str, columns: Sequence[str], select: str, token: str) -> None:
         """Insert what a SELECT of the engine gives, column by column, as one block."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from server_store.conftest import Joining
 from server_store.test_exactly_once import of, once, stored
 from support.clickhouse_server import ClickHouseServer
@@ -17,6 +19,7 @@ from support.receiver import load, make_settings
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.migrations import known_migrations
 from ecomind_receiver.receivers import Receivers
+from ecomind_receiver.reconcile import Reconciler
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import LOCAL
@@ -59,35 +62,46 @@ def test_receivers_that_start_together_migrate_once(joining: Joining) -> None:
     assert locks == []
 
 
-def test_what_two_receivers_took_twice_is_cancelled_once(joining: Joining) -> None:
-    """Both close the window, at the same time: what one writes down the other finds.
-
-    One window, whatever the time is: with several, a window that one has found empty may be decided
-    anew by the other, who knows of later ones by then.
-    """
+@pytest.mark.parametrize("windows", ["one", "two", "two, one job late"])
+def test_what_two_receivers_took_twice_is_cancelled_once(joining: Joining, windows: str) -> None:
+    """Both close the windows: what one writes down stands, whatever the other has found."""
     poor = CHAT | {"gen_ai.response.id": "r1"}
     rich = poor | {"gen_ai.usage.cache_read.input_tokens": 512}
+    length = {"reconcile_window_seconds": DAY if windows == "one" else 1}
 
     async def scenario() -> Any:
-        length = {"reconcile_window_seconds": DAY}
         async with joining("a", **length) as one, joining("b", **length) as other:
             await load(one, protobuf([poor]))
+            await asyncio.sleep(1.1 if windows != "one" else 0)
             await load(other, protobuf([rich], first_id=10), protobuf([poor]))
             now = time.time() + 2 * DAY
-            both = (one.reconciler.close_windows, other.reconciler.close_windows)
+            both = [job.reconciler.close_windows for job in (one, other)]
+            if windows == "two, one job late":
+                _overtake(other.reconciler, lambda: one.reconciler.close_windows(now))
+                both.pop(0)
             await asyncio.gather(*(asyncio.to_thread(close, now) for close in both))
             left = one.store.query(
                 "SELECT span_id, counted, toInt64(sum(sign)) AS net FROM calls"
-                " GROUP BY span_id, counted HAVING net != 0 ORDER BY span_id"
+                " GROUP BY span_id, counted HAVING net != 0 ORDER BY counted"
             )
             return left, stored(other.store)[:2]
 
     left, sums = asyncio.run(scenario())
-    assert left == [
-        {"span_id": 1, "counted": 0, "net": 1},
-        {"span_id": 10, "counted": 1, "net": 1},
-    ]
+    assert [(row["counted"], row["net"]) for row in left] == [(0, 1), (1, 1)]
+    assert {row["span_id"] for row in left} == {1, 10}
     assert [(each["calls"], each["input"]) for each in sums] == [(1, 1000), (1, 1000)]
+
+
+def _overtake(slow: Reconciler, other_closes: Callable[[], object]) -> None:
+    """Have the other close every window when the slow one has found its first one undecided."""
+    decide = slow._decide
+
+    def late(*given: Any) -> None:
+        setattr(slow, "_decide", decide)  # noqa: B010
+        other_closes()
+        decide(*given)
+
+    setattr(slow, "_decide", late)  # noqa: B010
 
 
 def test_all_wait_for_the_slowest_receiver_and_the_first_by_name_leads(

@@ -1,4 +1,5 @@
--- What has to be added to `calls` for one window: of a loser an exact copy with sign −1 and, unless it was sent again, a row that
+-- What has to be added to `calls` for one window, and a mark of sign 0 that it was decided, which stands also where nothing has
+-- to be: who decides it again, when later windows were corrected already, must find that. Of a loser an exact copy with sign −1 and, unless it was sent again, a row that
 -- is kept but not counted; of a call that was lent something, the row as it now is. Written down whole, under the window's
 -- token, before any of it is done.
 {% import 'figures.sql' as formulas %}
@@ -23,6 +24,8 @@ WITH
         INNER JOIN (SELECT * FROM {{ changed }} AS c LEFT ANY JOIN {{ keys }} AS k USING (resolve_key)) AS new USING (row)
         WHERE verdict = 'lent'
     )
+SELECT {{ to }} AS window_end, {{ nothing | join(', ') }}
+UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (SELECT * REPLACE (toInt8(-1) AS sign) FROM losing)
 UNION ALL
 SELECT {{ to }} AS window_end, {{ columns | join(', ') }} FROM (
