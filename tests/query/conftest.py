@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from query.rows import NOW, Seed
-from support.clickhouse_server import STORES, store_settings
+from support.clickhouse_server import EMBEDDED, SERVER, store_settings
 from support.receiver import make_settings
 
 from ecomind_query.reader import Reader
@@ -18,11 +18,14 @@ from ecomind_receiver.tenants import Reach
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=[EMBEDDED, pytest.param(SERVER, marks=pytest.mark.soak)])
 def store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Store]:
-    """Open for one file only: the engine takes one directory at a time."""
+    """Open for one file only: the engine takes one directory at a time.
+
+    On a server only in `make soak`; `test_api.py` and `server_store/` use one in every run.
+    """
     with store_settings(request.param) as values:
         folder = tmp_path_factory.mktemp("query")
         with closing(Store(make_settings(folder, retention_days=3650, **values))) as store:
