@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -48,7 +49,7 @@ from ecomind_receiver.tls import Tls, load
 
 log = logging.getLogger("ecomind.server")
 
-_DRAIN_POLL_SECONDS = 0.02
+_DRAIN_POLL_SECONDS, _DRAIN_SEAL_POLLS = 0.02, 500
 _GRPC_GRACE_SECONDS = 5.0
 
 
@@ -214,8 +215,11 @@ class Receiver:
 
     async def drain(self) -> None:
         """Return once everything accepted so far is stored and rolled up."""
-        self.spool.seal()
-        while self.spool.busy:
+        for polls in itertools.count():
+            if polls % _DRAIN_SEAL_POLLS == 0:
+                self.spool.seal()
+            if not self.spool.busy:
+                return
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def status(self) -> Status:

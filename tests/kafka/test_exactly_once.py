@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
 from support.kafka_broker import KafkaBroker
 from support.otlp import CHAT, protobuf
 from support.receiver import Running, calls
@@ -16,6 +16,7 @@ from support.receiver import Running, calls
 from ecomind_receiver import loader, plan
 from ecomind_receiver.catalogue import Catalogue
 from ecomind_receiver.ingest import PROTOBUF
+from ecomind_receiver.kafka import consumer
 from ecomind_receiver.kafka.batch import KafkaBatch, Reading, Superseded
 from ecomind_receiver.kafka.buffer import KafkaBuffer
 from ecomind_receiver.kafka.consumer import Reader
@@ -62,6 +63,32 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+def test_an_offset_that_kafka_refuses_is_sent_again(
+    shared_broker: KafkaBroker, on_kafka: OnKafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is stored would be told as waiting until the next batch comes."""
+    shared_broker.create(topic)
+    refusals = 0
+
+    def once_too_long(name: str, number: int, offset: int = OFFSET_INVALID) -> TopicPartition:
+        nonlocal refusals
+        made = TopicPartition(name, number, offset)
+        if offset > 0 and not refusals:
+            refusals += 1
+            made.metadata = "x" * 5000  # a broker takes 4096
+        return made
+
+    async def scenario() -> list[int]:
+        async with on_kafka(shared_broker)() as receiver:
+            monkeypatch.setattr(consumer, "TopicPartition", once_too_long)
+            await send(receiver, 1)
+            async with asyncio.timeout(60):
+                await receiver.drain()
+            return stored(receiver)
+
+    assert (asyncio.run(scenario()), refusals) == ([1], 1)
 
 
 def test_a_batch_that_was_stored_and_not_committed_changes_nothing(

@@ -72,10 +72,11 @@ class Reader:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._changed = threading.Condition()
         self._commits: dict[Place, int] = {}
+        self._sent: dict[Place, int] = {}
         self._hurried_ns = 0
         self._closing = False
         self._retry_at = 0.0
-        self._consumer = Consumer(consumer_options(settings))
+        self._consumer = Consumer({**consumer_options(settings), "on_commit": self._committed})
         self._consumer.subscribe(
             list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
@@ -184,10 +185,10 @@ class Reader:
             self._commit(place, beginning.first)  # how far the store is, for all to see
 
     def _cut(self) -> None:
-        seen, now_ns = self._watch.seen, time.time_ns()
-        if seen.as_of_ns > self._hurried_ns and not seen.waiting:
-            self._hurried_ns = 0  # what it was about is stored
-        hurry = now_ns - self._hurried_ns < _HURRY_SECONDS * _NS_PER_S
+        seen, hurried_ns = self._watch.seen, self._hurried_ns
+        is_stored = seen.as_of_ns > hurried_ns and not seen.waiting  # what it was about
+        is_recent = time.time_ns() - hurried_ns < _HURRY_SECONDS * _NS_PER_S
+        hurry = is_recent and not is_stored
         for found in list(self._partitions.values()):
             if not found.is_due(self._settings, hurry) or found.place is None:
                 continue
@@ -229,14 +230,27 @@ class Reader:
             self._commits[place] = offset
 
     def _send_commits(self) -> None:
-        """The store knows already how far it is, so nobody waits, and a refusal costs nothing."""
+        """The store knows already how far it is, so nobody waits for the answer."""
         with self._changed:
             commits, self._commits = self._commits, {}
         for place, offset in commits.items():
             if (place.topic, place.partition) not in self._partitions:
                 continue  # another's by now, who may be further
+            self._sent[place] = offset
             reached = TopicPartition(place.topic, place.partition, offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
+
+    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """Send again what was refused, as while a group is moved: what waits is told by it."""
+        for one in partitions:
+            refused = error or one.error
+            found = self._partitions.get(_key(one))
+            if refused is None or found is None or found.place is None:
+                continue
+            log.warning("kafka refused an offset", extra={"error": refused.str()})
+            if self._sent.get(found.place) == one.offset:
+                with self._changed:
+                    self._commits.setdefault(found.place, one.offset)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
