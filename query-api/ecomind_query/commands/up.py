@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -22,7 +24,7 @@ from ecomind_query.commands.common import (
     fail,
     load_settings,
 )
-from ecomind_receiver.settings import Settings, own_address
+from ecomind_receiver.settings import MIB, Settings, own_address
 
 if TYPE_CHECKING:
     from ecomind_query.desk import Desk
@@ -90,6 +92,7 @@ async def serve(settings: Settings, as_json: bool) -> bool:
         api = await _start_api(receiver, settings)
         try:
             _collect_seldom()
+            _keep_memory()
             _announce(receiver, settings, api[1], as_json)
             await stopping.wait()
         finally:
@@ -109,6 +112,20 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what is freed, and from 32 MiB on only give it back to the system.
+
+    Else every body and every chunk of the spool is written to pages that the kernel has to make and
+    clear: 0.9 of 8.1 µs a span. Another C library has no such call, and needs none.
+    """
+    trim_threshold, mmap_threshold, arenas = -1, -3, -8  # of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 32 * MIB)
+        mallopt(trim_threshold, 256 * MIB)
+        mallopt(arenas, 2)
 
 
 async def _start_api(receiver: Receiver, settings: Settings) -> tuple[HttpServer, int, Desk]:

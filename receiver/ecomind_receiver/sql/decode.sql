@@ -318,7 +318,7 @@ SELECT
     rowNumberInAllBlocks() + {{ first_row }} AS row
 FROM identified
 SETTINGS format_schema = {{ schema }},
-         max_insert_threads = 1, max_threads = 1, max_block_size = 65536,
-         input_format_max_block_size_bytes = 16000000,
+         max_insert_threads = 1, max_threads = 1, max_block_size = 16384,
+         input_format_max_block_size_bytes = 8000000,
          -- planning this statement takes 90 ms instead of 190 without these three
          optimize_and_compare_chain = 0, query_plan_lift_up_array_join = 0, query_plan_merge_expressions = 0
