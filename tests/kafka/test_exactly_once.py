@@ -153,6 +153,25 @@ def test_of_two_plans_the_first_stands(settings: Settings) -> None:
         store.close()
 
 
+@pytest.mark.parametrize("creation", ["mcMiM/ELQMSqFTJDEKqonQ", "j/GZu+AmSay9/TZo2X0IRQ", "id"])
+def test_a_topic_that_was_made_again_is_known_whatever_its_id_holds(
+    settings: Settings, creation: str
+) -> None:
+    """Ids of creations are base64, and a slash in one is no border."""
+    store = Store(settings)
+    try:
+        old, found = Place("cluster/spans/old", "spans", 0), Plans(store)
+        made_again = old._replace(topic_id=f"cluster/spans/{creation}")
+        assert not found.is_made_again(made_again)
+        found.settle(old, Standing(0, 1, time.time_ns(), 1, "{}"))
+        assert found.is_made_again(made_again)
+        assert not found.is_made_again(old)
+        for other in ("cluster/spans2", "other/spans", "cluster/span"):
+            assert not found.is_made_again(old._replace(topic_id=f"{other}/{creation}"))
+    finally:
+        store.close()
+
+
 def test_a_zombies_batch_gives_way(settings: Settings) -> None:
     """It read more than the one whose plan stands, and came later."""
     store = Store(settings)

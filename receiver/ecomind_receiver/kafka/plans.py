@@ -60,7 +60,7 @@ class Plans:
         """Whether plans stand for the partition of another topic of this name and cluster only."""
         if self.newest(place) is not None:
             return False
-        of_name = place.topic_id.rpartition("/")[0] + "/"
+        of_name = "/".join(place.topic_id.split("/", 2)[:2]) + "/"  # a creation may hold one too
         found = self._store.query(
             "SELECT count() AS n FROM kafka_plans"
             " WHERE startsWith(topic_id, {of_name:String}) AND partition = {partition:UInt32}",
