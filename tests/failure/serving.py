@@ -17,6 +17,7 @@ from typing import Any
 from ecomind_query.bench.invariants import Sent, read_report
 from ecomind_query.bench.process import Server
 from ecomind_query.bench.workload import Mode
+from ecomind_query.direct import DIRECT
 
 WINDOW_SECONDS = 20
 """Of the server under load: longer than a restart, since a window looks back by its length."""
@@ -117,12 +118,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 def _get(url: str) -> bytes:
     try:
-        with _DIRECT.open(url, timeout=30) as response:
+        with DIRECT.open(url, timeout=30) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as error:  # /ready of one that is not
         return error.read()

@@ -23,10 +23,10 @@ from privacy.planting import Node
 
 from ecomind_query.bench.process import Server
 from ecomind_query.conformance.target import Target
+from ecomind_query.direct import DIRECT
 from ecomind_query.held import SQL_TABLES
 from ecomind_receiver.ingest import JSON, PROTOBUF
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _MESSAGES: dict[str, Any] = {
     "traces": ExportTraceServiceRequest,
     "logs": ExportLogsServiceRequest,
@@ -99,7 +99,7 @@ def _sql(api: str, statement: str) -> str:
 
 
 def _get(url: str | urllib.request.Request) -> str:
-    with _DIRECT.open(url, timeout=30) as response:
+    with DIRECT.open(url, timeout=30) as response:
         text: str = response.read().decode()
     return text
 
@@ -109,7 +109,7 @@ def ask_api(server: Server, path: str, body: bytes) -> tuple[int, str]:
     url = f"{server.addresses['api']}{path}"
     request = urllib.request.Request(url, body, {"Content-Type": JSON})
     try:
-        with _DIRECT.open(request, timeout=30) as response:
+        with DIRECT.open(request, timeout=30) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):

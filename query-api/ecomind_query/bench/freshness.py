@@ -17,9 +17,10 @@ from typing import Any
 from ecomind_query.bench.generator import quantiles
 from ecomind_query.bench.measure import await_event, child, new_seed
 from ecomind_query.bench.open_loop import DONE, READY, Slice
-from ecomind_query.bench.process import DIRECT, Server, ServerError
+from ecomind_query.bench.process import Server, ServerError
 from ecomind_query.bench.workload import SPANS, Mode
 from ecomind_query.cursors import call_id
+from ecomind_query.direct import DIRECT
 from ecomind_query.siphash import siphash64
 
 REQUESTS_PER_S = 100

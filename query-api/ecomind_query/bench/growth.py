@@ -21,8 +21,9 @@ from ecomind_query.bench.filling import DAYS, fill
 from ecomind_query.bench.freshness import freshness
 from ecomind_query.bench.generator import quantiles
 from ecomind_query.bench.measure import received
-from ecomind_query.bench.process import DIRECT, Server, ServerError
+from ecomind_query.bench.process import Server, ServerError
 from ecomind_query.commands.common import NOT_STARTED, AsJson, fail, print_json, print_table
+from ecomind_query.direct import DIRECT
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store
 

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,12 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from ecomind_query.direct import DIRECT
+
 START_SECONDS = 30.0
 STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.02
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens addresses on this machine, whatever proxy others are reached through."""
 
 
 class ServerError(Exception):

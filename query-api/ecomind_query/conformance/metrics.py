@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import urllib.request
-
 from prometheus_client.parser import text_string_to_metric_families
 
 from ecomind_query.bench.process import Server
-
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+from ecomind_query.direct import DIRECT
 
 
 def accepted_spans(server: Server) -> int:
@@ -28,7 +25,7 @@ def requests_of(server: Server, transport: str, outcome: str, signal: str = "tra
 
 
 def _sum(server: Server, name: str, labels: dict[str, str]) -> int:
-    with _DIRECT.open(f"{server.addresses['api']}/metrics", timeout=30) as response:
+    with DIRECT.open(f"{server.addresses['api']}/metrics", timeout=30) as response:
         families = text_string_to_metric_families(response.read().decode())
     return sum(
         int(sample.value)

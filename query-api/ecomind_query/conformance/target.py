@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import grpc
 
 from ecomind_query.bench.process import Server
+from ecomind_query.direct import DIRECT
 from ecomind_receiver.ingest import JSON, PROTOBUF
 from ecomind_receiver.signals import TRACES, Signal
 
 TIMEOUT_SECONDS = 30.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Transport(StrEnum):
@@ -199,6 +199,6 @@ class Target:
             json.dumps({"sql": statement}).encode(),
             {"Content-Type": "application/json"},
         )
-        with _DIRECT.open(request, timeout=TIMEOUT_SECONDS) as response:
+        with DIRECT.open(request, timeout=TIMEOUT_SECONDS) as response:
             found: list[list[Any]] = json.load(response)["rows"]
         return found
