@@ -28,6 +28,9 @@ class Batch(Protocol):
     def wanted(self) -> bool:
         """Whether it is still this process that must store it."""
 
+    def kinds(self) -> Kind:
+        """What it holds, and maybe more than that; never nothing. Raises StoreError or OSError."""
+
     def read(self, sink: Callable[[bytes], object]) -> Contents:
         """Write its envelopes in clear into `sink`, the same ones each time. Raises StoreError."""
 

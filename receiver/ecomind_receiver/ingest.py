@@ -16,10 +16,11 @@ from ecomind_receiver.in_flight import Held, InFlight
 from ecomind_receiver.inflating import Inflater, too_large
 from ecomind_receiver.kinds import Kind
 from ecomind_receiver.limits import UNLIMITED, Limits, Quotas
+from ecomind_receiver.pending import RecordTooLarge, SpoolFull
 from ecomind_receiver.refusals import Refusal, RequestRefused
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.signals import TRACES, Signal
-from ecomind_receiver.spool import RecordTooLarge, SpoolFull, envelope
+from ecomind_receiver.spool import envelope
 from ecomind_receiver.tenants import Tenant
 
 log = logging.getLogger("ecomind.otlp")

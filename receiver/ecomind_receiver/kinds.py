@@ -12,3 +12,6 @@ class Kind(enum.IntFlag):
     TRACES_JSON = 2
     LOGS = 4
     LOGS_JSON = 8
+
+
+ALL = Kind.TRACES | Kind.TRACES_JSON | Kind.LOGS | Kind.LOGS_JSON

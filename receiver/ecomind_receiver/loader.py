@@ -78,7 +78,6 @@ class Loader:
             if self._spool.sealed.empty():
                 pipeline.rest()
         self._spool.sealed.put(None)  # the other threads end too
-        pipeline.close()
 
     def _load(self, pipeline: Pipeline, item: Batch) -> bool:
         """Load one segment, however long it takes; False if the process stops before.
@@ -102,7 +101,6 @@ class Loader:
                     return True
                 self._failed(f"{item.name} could not be loaded: {describe(error)}")
                 log.error("a segment waits", extra={"error": self.error})
-                pipeline.rest()
                 self._spool.postponed(item, backoff_seconds)
                 if self._stopping.wait(backoff_seconds):
                     return False  # it stays in the spool; the next start loads it

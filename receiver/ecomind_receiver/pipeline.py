@@ -10,13 +10,14 @@ it alone fails while an empty one passes; it goes to quarantine, encrypted, and 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ecomind_receiver import plan, quarantine, segment
 from ecomind_receiver.batch import Batch
@@ -24,11 +25,14 @@ from ecomind_receiver.cardinality import COLUMNS, OTHER, Cardinality
 from ecomind_receiver.catalogue import COEFFICIENT_NUMBERS, NULLABLE_NUMBERS, Catalogue, ids
 from ecomind_receiver.counting import lend, mark_losers
 from ecomind_receiver.decode import decode_sql, probe_sql
+from ecomind_receiver.feed import Sink, feed
 from ecomind_receiver.frame import read_record
+from ecomind_receiver.kinds import Kind
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store, StoreError, describe, render
 
 log = logging.getLogger("ecomind.loader")
+T = TypeVar("T")
 
 _OUTCOME_COLUMNS = ["received_at", "segment_id", "org_id", "project_id", "outcome", "spans"]
 CALL_COLUMNS = (
@@ -57,12 +61,16 @@ class Job:
     """One segment on its way through the steps."""
 
     batch: Batch
-    segment_id: int
-    contents: segment.Contents
     plan: plan.Plan
+    contents: segment.Contents = segment.UNREAD
     damaged: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def segment_id(self) -> int:
+        """The number under which it is stored."""
+        return self.contents.segment_id
 
     @property
     def terms(self) -> dict[str, int]:
@@ -89,10 +97,8 @@ class Pipeline:
         self._catalogue = catalogue
         self._cardinality = cardinality
         self._tables = {name: f"{name}_{number}" for name in _TABLES}
-        self._memory = _MemoryFile()
         self._has_tables = False
         self._steps: tuple[Callable[[Job], None], ...] = (
-            self._decode,
             self._lend,
             self._cap,
             self._resolve,
@@ -103,101 +109,96 @@ class Pipeline:
 
     def load(self, item: Batch) -> Job:
         """Store one segment. Raises on any trouble; the same segment may then be loaded again."""
-        self._memory.restart()
-        contents = item.read(self._memory.write)
-        self._memory.finish()
         decided = item.read_plan()
         if decided.terms is None:
             decided.terms = dict(self._catalogue.terms())
             decided.by_hour = self._catalogue.by_hour
-        job = Job(item, contents.segment_id, contents, decided)
-        for number, damaged in enumerate(contents.damaged):
+        job = Job(item, decided)
+        if not self._has_tables:
+            self._make_tables()
+        self._decode(job)
+        for number, damaged in enumerate(job.contents.damaged):
             self._quarantine(job, f"damaged-{number}", damaged.raw, damaged.reason)
         job.damaged = [
             {"org_id": d.org_id, "project_id": d.project_id, "received_at": item.written_at(),
              "outcome": "quarantined", "spans": d.spans}
-            for d in contents.damaged if d.spans
+            for d in job.contents.damaged if d.spans
         ]  # fmt: skip
-        if contents.spans:
-            if not self._has_tables:
-                self._make_tables()
+        if job.contents.spans:
             for step in self._steps:
                 step(job)
             self._empty_tables()
         return job
 
     def rest(self) -> None:
-        """Forget the last segment: what the memory holds is plaintext, and nobody waits for it."""
-        self._memory.replace(())
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
+        """Have the engine give back what it keeps of freed memory, since nothing waits."""
+        with contextlib.suppress(Exception):  # else it keeps it, which costs nobody a span
+            self._engine.command("SYSTEM JEMALLOC PURGE")
 
     def _decode(self, job: Job) -> None:
-        if job.plan.poison:
-            self._keep_out(job)
-        try:
-            self._fill_staging(job)
-        except Exception as error:
-            self._find_poison(job, describe(error))
-            self._keep_out(job)
-            self._fill_staging(job)
+        """Fill staging, and learn what the segment holds."""
+        if not job.plan.poison:
+            job.contents, failure = self._fill_staging(job, job.batch.read)
+            if failure is None:
+                return
+            self._find_poison(job, describe(failure))
+        self._keep_out(job)
 
-    def _fill_staging(self, job: Job) -> None:
-        """Decode what the memory file holds."""
+    def _fill_staging(self, job: Job, write: Callable[[Sink], T]) -> tuple[T, Exception | None]:
         self._empty_tables()
-        staging, days = self._tables["staging"], self._settings.retention_days
-        for kind in job.contents.kinds:
-            sql = decode_sql(
-                self._memory.path,
-                staging,
-                kind,
-                retention_days=days,
-                terms=job.terms,
-                by_hour=job.plan.by_hour,
-            )
-            self._engine.command(sql)
+        return self._read(job, write, functools.partial(self._decode_sql, job))
+
+    def _decode_sql(self, job: Job, kind: Kind, path: str) -> str:
+        return decode_sql(
+            path,
+            self._tables["staging"],
+            kind,
+            retention_days=self._settings.retention_days,
+            terms=job.terms,
+            by_hour=job.plan.by_hour,
+        )
+
+    def _read(
+        self, job: Job, write: Callable[[Sink], T], sql: Callable[[Kind, str], str]
+    ) -> tuple[T, Exception | None]:
+        """Have the engine read what `write` gives, once for each kind of record; see `feed`."""
+
+        def read(kind: Kind, path: str) -> None:
+            self._engine.command(sql(kind, path))
+
+        for kind in job.batch.kinds():
+            written, failure = feed(write, functools.partial(read, kind))
+            if failure is not None:
+                break
+        return written, failure
 
     def _find_poison(self, job: Job, reason: str) -> None:
         """Which records can't be decoded even alone; they are in quarantine before this returns."""
-        records = self._records(job)
-        self._memory.replace([_EMPTY_RECORD])
-        self._fill_staging(job)  # if not even this passes, the engine is at fault and not the data
 
-        found = self._failing(records, list(range(len(records))), lambda: self._probe(job))
+        def decode(chosen: list[bytes]) -> Exception | None:
+            return self._fill_staging(job, functools.partial(_write, chosen))[1]
+
+        def probe(chosen: list[bytes]) -> Exception | None:
+            return self._read(job, functools.partial(_write, chosen), _probe_sql)[1]
+
+        if failure := decode([_EMPTY_RECORD]):
+            raise failure  # the engine is at fault, and not the data
+        records = self._records(job)
+        found = _failing(records, list(range(len(records))), probe)
         rest = sorted(set(range(len(records))) - set(found))
-        found += self._failing(records, rest, lambda: self._fill_staging(job))
+        found += _failing(records, rest, decode)
         job.plan.poison = sorted(found)
         for index in job.plan.poison:
             self._quarantine(job, str(index), records[index], reason)
         log.error("records quarantined", extra={"records": len(job.plan.poison), "error": reason})
 
-    def _failing(
-        self, records: list[bytes], indexes: list[int], read: Callable[[], None]
-    ) -> list[int]:
-        """Which of these records can't be read even alone."""
-        self._memory.replace(records[i] for i in indexes)
-        try:
-            read()
-        except Exception:
-            middle = len(indexes) // 2
-            if not middle:
-                return indexes
-            first, second = indexes[:middle], indexes[middle:]
-            return self._failing(records, first, read) + self._failing(records, second, read)
-        return []
-
-    def _probe(self, job: Job) -> None:
-        """Read what the memory file holds, and do nothing with it."""
-        for kind in job.contents.kinds:
-            self._engine.query(probe_sql(self._memory.path, kind))
-
     def _keep_out(self, job: Job) -> None:
-        """The memory file without the poison; its spans get an outcome of their own."""
+        """Decode what is not poison; the spans of what is get an outcome of their own."""
         records = self._records(job)
         poison = set(job.plan.poison)
-        self._memory.replace(r for i, r in enumerate(records) if i not in poison)
+        sound = [record for index, record in enumerate(records) if index not in poison]
+        if failure := self._fill_staging(job, functools.partial(_write, sound))[1]:
+            raise failure
         written_at = job.batch.written_at()
         job.quarantined = [
             row for i in job.plan.poison for row in _outcomes_of(records[i], written_at)
@@ -205,7 +206,7 @@ class Pipeline:
 
     def _records(self, job: Job) -> list[bytes]:
         chunks: list[bytes] = []
-        job.batch.read(chunks.append)
+        job.contents = job.batch.read(chunks.append)
         return list(segment.split_envelopes(chunks))
 
     def _lend(self, job: Job) -> None:
@@ -348,41 +349,25 @@ def _outcomes_of(poison: bytes, received_at: datetime) -> list[dict[str, Any]]:
     return [{**whose, "outcome": name, "spans": n} for name, n in counts.items() if n]
 
 
-class _MemoryFile:
-    """Plaintext for the engine that never touches a disk.
+def _failing(
+    records: list[bytes],
+    indexes: list[int],
+    read: Callable[[list[bytes]], Exception | None],
+) -> list[int]:
+    """Which of these records can't be read even alone."""
+    if read([records[i] for i in indexes]) is None:
+        return []
+    middle = len(indexes) // 2
+    if not middle:
+        return indexes
+    first, second = indexes[:middle], indexes[middle:]
+    return _failing(records, first, read) + _failing(records, second, read)
 
-    Its pages serve segment after segment while any waits: to make them anew would cost 0.18 µs a
-    span, a twentieth of the load.
-    """
 
-    def __init__(self) -> None:
-        self._descriptor = os.memfd_create("ecomind-segment", os.MFD_CLOEXEC)
-        self._size = 0
-        self.path = f"/proc/self/fd/{self._descriptor}"
+def _write(records: list[bytes], sink: Sink) -> None:
+    for record in records:
+        sink(record)
 
-    def restart(self) -> None:
-        """Write from the beginning again."""
-        self._size = 0
 
-    def write(self, data: bytes) -> None:
-        """Append."""
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._descriptor, view, self._size)
-            self._size += written
-            view = view[written:]
-
-    def finish(self) -> None:
-        """Cut what is left of a longer segment."""
-        os.ftruncate(self._descriptor, self._size)
-
-    def replace(self, parts: Iterable[bytes]) -> None:
-        """Hold these parts and nothing else."""
-        self.restart()
-        for part in parts:
-            self.write(part)
-        self.finish()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        os.close(self._descriptor)
+def _probe_sql(kind: Kind, path: str) -> str:
+    return probe_sql(path, kind)

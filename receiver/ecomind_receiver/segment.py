@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ecomind_receiver.kinds import Kind
+from ecomind_receiver.kinds import ALL, Kind
 
 MAGIC = b"ECOSPL02"
 _FIXED = struct.Struct("<8sQQ")
@@ -64,6 +64,9 @@ class Contents(NamedTuple):
     spans: int  # and log records, as counted before the ack; those of what is damaged included
     kinds: Kind  # what its envelopes hold, all together
     damaged: list[Damaged]  # for instance chunks that were synced and fail their tag now
+
+
+UNREAD = Contents(0, 0, Kind(0), [])
 
 
 def new_header(segment_id: int, created_ns: int, spool_key: bytes) -> tuple[bytes, bytes]:
@@ -128,6 +131,20 @@ def read_segment(
     if spans < promised_spans:
         damaged += suspects
     return Contents(header.segment_id, spans, kinds, damaged)
+
+
+def read_kinds(path: Path) -> Kind:
+    """What the chunks of a segment say that they hold, before any is decrypted. Raises OSError."""
+    found = 0
+    with open(path, "rb") as file:
+        file.seek(HEADER_BYTES)
+        while len(prefix := file.read(_CHUNK.size)) == _CHUNK.size:
+            length, _, kinds = _CHUNK.unpack(prefix)
+            if length < _TAG_BYTES or length > _MAX_CHUNK_BYTES:
+                break
+            found |= kinds
+            file.seek(length, os.SEEK_CUR)
+    return Kind(found & ALL)
 
 
 def is_shredded(path: Path) -> bool:

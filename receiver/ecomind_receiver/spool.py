@@ -8,7 +8,6 @@ nonce may be used only once.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -17,23 +16,21 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ecomind_receiver import plan, segment
+from ecomind_receiver import segment
 from ecomind_receiver.batch import Batch
 from ecomind_receiver.draining import Draining
 from ecomind_receiver.durable import sync_data, sync_directory
 from ecomind_receiver.kinds import Kind
-from ecomind_receiver.refusals import RETRY_AFTER_SECONDS
+from ecomind_receiver.pending import Pending, SpoolFull, resolve
+from ecomind_receiver.sealed import Sealed
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
-from ecomind_receiver.store import StoreError, describe
+from ecomind_receiver.store import describe
 from ecomind_receiver.tenants import Tenant
 
 _PREALLOCATE_BYTES = 8 * 1024 * 1024
@@ -45,73 +42,6 @@ _BODY = {
     Kind.LOGS: b"\x42",
     Kind.LOGS_JSON: b"\x4a",
 }
-
-
-class SpoolFull(Exception):
-    """The spool is above its high-water mark or its disk refuses writes; retry later.
-
-    `cause` is a value of `ecomind.refusal.cause`.
-    """
-
-    def __init__(self, message: str, cause: str, wait_seconds: float = RETRY_AFTER_SECONDS) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.wait_seconds = wait_seconds
-
-
-class RecordTooLarge(Exception):
-    """A buffer will never take a record of this size; the message says what would let it."""
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A segment that waits for the loader: the batch of the local spool."""
-
-    path: Path
-    spans: int
-    size_bytes: int
-    key: bytes = field(repr=False)
-    held: Mapping[str, int] = field(default_factory=dict)  # organisation → bytes, if known
-    wanted = True
-
-    @property
-    def name(self) -> str:
-        """Its file's."""
-        return self.path.name
-
-    def read(self, sink: Callable[[bytes], object]) -> segment.Contents:
-        """Decrypt it into `sink`. Raises StoreError or OSError."""
-        try:
-            return segment.read_segment(self.path, self.key, sink, self.spans)
-        except segment.SegmentError as error:
-            raise StoreError(f"Spool segment {self.path} can't be read: {error}") from error
-
-    def read_plan(self) -> plan.Plan:
-        """What was decided for it before."""
-        return plan.read(self.path)
-
-    def keep_plan(self, decided: plan.Plan) -> None:
-        """Sync the plan beside the segment."""
-        plan.write(self.path, decided)
-
-    def written_at(self) -> datetime:
-        """When its last chunk was written."""
-        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
-
-    def destroy(self) -> None:
-        """Shred it, then forget its plan."""
-        segment.shred(self.path)
-        plan.path_beside(self.path).unlink(missing_ok=True)
-
-
-class _Pending(NamedTuple):
-    org_id: str
-    parts: list[bytes]
-    size_bytes: int
-    spans: int
-    kind: Kind
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[None]
 
 
 def envelope(
@@ -157,7 +87,7 @@ class Spool:
         self._settings = settings
         self._key = spool_key
         self._wake = threading.Condition()
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
         self._seal_now = False
         self._committing = False
         self._closing = False
@@ -179,18 +109,17 @@ class Spool:
 
     async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         """Return once the record is durable. Raises SpoolFull when it can't be taken now."""
-        size = sum(map(len, record))
+        request = Pending.of(org_id, record, spans, kind)
+        size = request.size_bytes
         self.require_room(org_id, size)
-        loop = asyncio.get_running_loop()
-        pending = _Pending(org_id, record, size, spans, kind, loop, loop.create_future())
         with self._wake:
             if self._closing:
                 raise SpoolFull("the receiver is stopping", "stopping")
             self._shares.hold(org_id, size)
             self._pending_bytes += size
-            self._pending.append(pending)
+            self._pending.append(request)
             self._wake.notify()
-        await pending.done
+        await request.done
 
     def require_room(self, org_id: str, size_bytes: int) -> None:
         """Raises SpoolFull if a record of this size would not be taken now."""
@@ -303,7 +232,7 @@ class Spool:
             if closing and not batch:
                 return
 
-    def _wait(self) -> tuple[list[_Pending], bool, bool]:
+    def _wait(self) -> tuple[list[Pending], bool, bool]:
         with self._wake:
             if not self._pending and not self._seal_now and not self._closing:
                 self._wake.wait(self._open.seconds_left(self._settings) if self._open else None)
@@ -312,7 +241,7 @@ class Spool:
             seal_now, self._seal_now = self._seal_now, False
             return batch, seal_now, self._closing
 
-    def _commit(self, batch: list[_Pending]) -> None:
+    def _commit(self, batch: list[Pending]) -> None:
         refused = None
         try:
             if self._open and self._open.created_ns > time.time_ns():
@@ -329,7 +258,7 @@ class Spool:
             refused = SpoolFull("the disk under the spool refuses writes", "disk")
         with self._wake:  # only now, so that at no moment it is counted nowhere
             self._pending_bytes -= sum(pending.size_bytes for pending in batch)
-        _resolve(batch, refused)
+        resolve(batch, refused)
 
     def _seal(self) -> None:
         current = self._open
@@ -371,7 +300,7 @@ class _OpenSegment:
             self.path.unlink(missing_ok=True)
             raise
 
-    def write(self, batch: list[_Pending]) -> None:
+    def write(self, batch: list[Pending]) -> None:
         """One chunk, durable on return. Raises OSError; the segment must then be given up."""
         plaintext = b"".join([part for pending in batch for part in pending.parts])
         spans = sum(pending.spans for pending in batch)
@@ -415,27 +344,8 @@ class _OpenSegment:
             view = view[written:]
 
 
-def _by_org(batch: list[_Pending]) -> Counter[str]:
+def _by_org(batch: list[Pending]) -> Counter[str]:
     held: Counter[str] = Counter()
     for pending in batch:
         held[pending.org_id] += pending.size_bytes
     return held
-
-
-def _resolve(batch: list[_Pending], error: Exception | None) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for pending in batch:
-        by_loop.setdefault(pending.loop, []).append(pending.done)
-    for loop, futures in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop is gone and so is whoever waited
-            loop.call_soon_threadsafe(_finish, futures, error)
-
-
-def _finish(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
-        if future.done():
-            continue  # the client went away; its data stays
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)

@@ -34,9 +34,10 @@ from ecomind_receiver.otlp_http import OtlpHttp
 from ecomind_receiver.otlp_protocol import OtlpProtocol
 from ecomind_receiver.receivers import Receivers
 from ecomind_receiver.reconcile import Reconciler
+from ecomind_receiver.sealed import Sealed
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Sealed, Spool
+from ecomind_receiver.spool import Spool
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import Caller, Scope, Tenant
 from ecomind_semconv.usage import COUNTS

@@ -98,9 +98,7 @@ def _look(run: Run, place: str, search: Callable[[Words], set[str]]) -> None:
 
 def _look_at_a_running(server: Server, run: Run) -> None:
     _look(run, "files of a running server", lambda words: in_folder(words, run.folder))
-    memory = open_memory(server.pid)
-    assert any("ecomind-segment" in name for name in memory)
-    for name, data in memory.items():
+    for name, data in open_memory(server.pid).items():
         _look(run, f"memory file {name}", lambda words, data=data: words.found(data))  # type: ignore[misc]
     for name, text in answers(server):
         _look(run, name, lambda words, text=text: words.in_text(text))  # type: ignore[misc]

@@ -14,9 +14,10 @@ from support.receiver import Running
 from ecomind_receiver.draining import Draining
 from ecomind_receiver.ingest import PROTOBUF
 from ecomind_receiver.kinds import Kind
+from ecomind_receiver.pending import SpoolFull
 from ecomind_receiver.refusals import RequestRefused
 from ecomind_receiver.settings import MIB, Settings
-from ecomind_receiver.spool import Spool, SpoolFull
+from ecomind_receiver.spool import Spool
 from ecomind_receiver.tenants import LOCAL
 
 RECORD = [bytes(1000)]

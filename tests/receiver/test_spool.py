@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ecomind_receiver import segment
 from ecomind_receiver.kinds import Kind
+from ecomind_receiver.pending import SpoolFull
 from ecomind_receiver.settings import Settings
-from ecomind_receiver.spool import Spool, SpoolFull, _OpenSegment, envelope, varint
+from ecomind_receiver.spool import Spool, _OpenSegment, envelope, varint
 from ecomind_receiver.tenants import Tenant
 
 KEY = bytes(range(32))

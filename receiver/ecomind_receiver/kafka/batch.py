@@ -7,6 +7,7 @@ and the others are loaded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from ecomind_receiver import plan
 from ecomind_receiver.frame import FrameError, count_protobuf
 from ecomind_receiver.kafka.plans import Place, Plans, Standing
 from ecomind_receiver.kafka.record import Headers, Opener, RecordError, read_headers
-from ecomind_receiver.kinds import Kind
+from ecomind_receiver.kinds import ALL, Kind
 from ecomind_receiver.segment import Contents, Damaged
 from ecomind_receiver.spool import envelope
 from ecomind_receiver.tenants import Tenant
@@ -83,6 +84,15 @@ class KafkaBatch:
         """The number under which it is stored."""
         token = f"{self.place.topic_id}/{self.place.partition}/{self.first}-{self.last}"
         return int.from_bytes(hashlib.blake2b(token.encode(), digest_size=8).digest(), "little")
+
+    def kinds(self) -> Kind:
+        """What its records say."""
+        found = Kind(0)
+        if self._tenant is None:
+            for message in self._records:
+                with contextlib.suppress(RecordError):
+                    found |= read_headers(headers_of(message)).kinds & ALL
+        return found or Kind.TRACES
 
     def read(self, sink: Callable[[bytes], object]) -> Contents:
         """Write the envelopes of its records into `sink`."""

@@ -7,14 +7,11 @@ been written all the same, the same spans come twice, which is what reconcile is
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import logging
 import math
 import threading
 import time
-from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -22,9 +19,9 @@ from ecomind_receiver.kafka.config import DELIVERY_SECONDS, QUEUE_MAX_BYTES, pro
 from ecomind_receiver.kafka.record import About, Sealer, sent_by
 from ecomind_receiver.kafka.watch import reason
 from ecomind_receiver.kinds import Kind
+from ecomind_receiver.pending import Pending, RecordTooLarge, SpoolFull, resolve
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.shares import Shares
-from ecomind_receiver.spool import RecordTooLarge, SpoolFull
 from ecomind_receiver.store import describe
 
 log = logging.getLogger("ecomind.kafka")
@@ -33,16 +30,6 @@ _NS_PER_MS = 1_000_000
 _WAIT_SECONDS, _LATE_SECONDS = 0.1, 10.0
 _BATCH_BYTES = 1_000_000
 """What librdkafka may send as one; a record that is refused and smaller is not itself too large."""
-
-
-class _Pending(NamedTuple):
-    org_id: str
-    record: list[bytes]
-    size_bytes: int
-    spans: int
-    kind: Kind
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[None]
 
 
 class Sender:
@@ -59,7 +46,7 @@ class Sender:
         self._shared = shared
         self._shares = Shares(QUEUE_MAX_BYTES)
         self._wake = threading.Condition()
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
         self._closing = False
         self._is_broken = False
         self._producer = self._connect()
@@ -87,18 +74,17 @@ class Sender:
 
     async def append(self, org_id: str, record: list[bytes], spans: int, kind: Kind) -> None:
         """Return once the brokers have confirmed it. Raises SpoolFull or RecordTooLarge."""
-        size = sum(map(len, record))
+        request = Pending.of(org_id, record, spans, kind)
+        size = request.size_bytes
         self.require_room(org_id, size)
-        loop = asyncio.get_running_loop()
-        pending = _Pending(org_id, record, size, spans, kind, loop, loop.create_future())
         with self._wake:
             if self._closing:
                 raise SpoolFull("the receiver is stopping", "stopping")
             self._shares.hold(org_id, size)
             self.held_bytes += size
-            self._pending.append(pending)
+            self._pending.append(request)
             self._wake.notify()
-        await pending.done
+        await request.done
 
     def close(self) -> None:
         """Take nothing more; return when what was taken is confirmed or refused."""
@@ -122,26 +108,26 @@ class Sender:
                 batch, self._pending = self._pending, []
                 if not batch:
                     return
-            for pending in batch:
+            for request in batch:
                 try:
-                    self._produce(pending)
+                    self._produce(request)
                 except BufferError:
                     self._resolve(
-                        pending, SpoolFull("too much waits for Kafka to confirm it", "kafka")
+                        request, SpoolFull("too much waits for Kafka to confirm it", "kafka")
                     )
                 except Exception as error:
-                    self._refuse(pending, error)
+                    self._refuse(request, error)
 
-    def _produce(self, pending: _Pending) -> None:
-        tenant, received_ns = sent_by(pending.record)
-        about = About(tenant, pending.spans, pending.kind)
-        value = self._sealer.seal(b"".join(pending.record), about)
+    def _produce(self, request: Pending) -> None:
+        tenant, received_ns = sent_by(request.parts)
+        about = About(tenant, request.spans, request.kind)
+        value = self._sealer.seal(b"".join(request.parts), about)
         self._producer.produce(
             self._topic,
             value,
             headers=[*about.headers()],
             timestamp=received_ns // _NS_PER_MS,
-            on_delivery=functools.partial(self._delivered, pending, len(value)),
+            on_delivery=functools.partial(self._delivered, request, len(value)),
         )
 
     def _report(self) -> None:
@@ -154,29 +140,28 @@ class Sender:
                 broken.flush(DELIVERY_SECONDS)
 
     def _delivered(
-        self, pending: _Pending, size_bytes: int, error: KafkaError | None, message: Message
+        self, request: Pending, size_bytes: int, error: KafkaError | None, message: Message
     ) -> None:
         if error is None:
             self._refused = ""
-            self._resolve(pending, None)
+            self._resolve(request, None)
         elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE and size_bytes > _BATCH_BYTES:
-            self._resolve(pending, _too_large(size_bytes))
+            self._resolve(request, _too_large(size_bytes))
         else:
-            self._refuse(pending, KafkaException(error))
+            self._refuse(request, KafkaException(error))
 
-    def _refuse(self, pending: _Pending, error: Exception) -> None:
+    def _refuse(self, request: Pending, error: Exception) -> None:
         told = reason(error) if isinstance(error, KafkaException) else describe(error)
         self._refused = f"Kafka does not confirm what is sent to it: {told}"
         self._refused_at = time.monotonic()
         # Where, and why, is for the operator: /ready and doctor say it.
-        self._resolve(pending, SpoolFull("Kafka has not confirmed it in time", "kafka"))
+        self._resolve(request, SpoolFull("Kafka has not confirmed it in time", "kafka"))
 
-    def _resolve(self, pending: _Pending, error: Exception | None) -> None:
+    def _resolve(self, request: Pending, error: Exception | None) -> None:
         with self._wake:
-            self.held_bytes -= pending.size_bytes
-        self._shares.release({pending.org_id: pending.size_bytes})
-        with contextlib.suppress(RuntimeError):  # the loop is gone and so is whoever waited
-            pending.loop.call_soon_threadsafe(_finish, pending.done, error)
+            self.held_bytes -= request.size_bytes
+        self._shares.release({request.org_id: request.size_bytes})
+        resolve([request], error)
 
 
 def _too_large(size_bytes: int) -> RecordTooLarge:
@@ -184,12 +169,3 @@ def _too_large(size_bytes: int) -> RecordTooLarge:
         f"The request is larger ({size_bytes} bytes, compressed) than Kafka takes: send smaller"
         " batches, or raise max.message.bytes of the topic."
     )
-
-
-def _finish(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.done():
-        return  # the client went away; its data stays
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)

@@ -47,4 +47,4 @@ UNION ALL
 SELECT DISTINCT 'service', cityHash64(org_id, project_id, service) AS key
 FROM calls
 WHERE {{ recent }} AND counted AND signal = 'log' AND spend_microusd = 0 AND {{ bucket }} = 0
-SETTINGS insert_deduplicate = 0, async_insert = 0, max_bytes_before_external_group_by = 500000000
+SETTINGS insert_deduplicate = 0, async_insert = 0, max_threads = 1, max_bytes_before_external_group_by = 500000000
