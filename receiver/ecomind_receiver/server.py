@@ -18,6 +18,7 @@ from ecomind_receiver.agreements import Agreements
 from ecomind_receiver.answers import Accepted
 from ecomind_receiver.api_keys import Peppers
 from ecomind_receiver.authentication import Door, Keyring, OpenDoor
+from ecomind_receiver.backup.last import LastBackup
 from ecomind_receiver.backup.making import Backups
 from ecomind_receiver.batch import Buffer, Topics
 from ecomind_receiver.catalogue import Catalogue
@@ -88,6 +89,7 @@ class Status:
     load_failures: int
     clock_jumps: int
     clock_behind_seconds: float
+    last_backup: LastBackup | None
     reconciled_until: datetime | None
     corrections: int
 
@@ -258,6 +260,7 @@ class Receiver:
             load_failures=self._loader.failures,
             clock_jumps=self._clock.jumps,
             clock_behind_seconds=self._clock.behind_seconds(),
+            last_backup=self.backups.last,
             reconciled_until=self.reconciler.until,
             corrections=self.reconciler.corrections,
         )

@@ -138,6 +138,11 @@ def _topics(status: Status, field: str) -> list[Observation]:
     return [] if status.topics is None else [Observation(getattr(status.topics, field))]
 
 
+def _backup(status: Status) -> list[Observation]:
+    last = status.last_backup
+    return [] if last is None else [Observation(last.as_of.timestamp())]
+
+
 def _by(attribute: str, counts: Mapping[str, int]) -> list[Observation]:
     return [Observation(count, {attribute: value}) for value, count in counts.items()]
 
@@ -158,6 +163,7 @@ _OBSERVED: dict[Metric, Read] = {
     names.ECOMIND_LOADER_FAILURES: lambda status: [Observation(status.load_failures)],
     names.ECOMIND_CLOCK_JUMPS: lambda status: [Observation(status.clock_jumps)],
     names.ECOMIND_CLOCK_BEHIND: lambda status: [Observation(status.clock_behind_seconds)],
+    names.ECOMIND_BACKUP_TIME: _backup,
     names.ECOMIND_LOADER_SPANS: _loader_spans,
     names.ECOMIND_LOADER_LAG: lambda status: [Observation(status.load_lag_seconds)],
     names.ECOMIND_RECONCILE_CORRECTIONS: lambda status: [Observation(status.corrections)],

@@ -496,6 +496,16 @@ ECOMIND_CLOCK_BEHIND: Final = Metric(
 )
 """How far the clock is before the end of the last closed window; 0 as a rule. Unit: s."""
 
+ECOMIND_BACKUP_TIME: Final = Metric(
+    name="ecomind.backup.time",
+    instrument="gauge",
+    unit="s",
+    value_type="double",
+    brief="Until when the last backup holds all that was acknowledged, since 1970; absent while none was taken.",
+    attributes=(),
+)
+"""Until when the last backup holds all that was acknowledged, since 1970; absent while none was taken. Unit: s."""
+
 ECOMIND_LOADER_SPANS: Final = Metric(
     name="ecomind.loader.spans",
     instrument="counter",
@@ -603,6 +613,7 @@ METRICS: Final = (
     ECOMIND_LOADER_FAILURES,
     ECOMIND_CLOCK_JUMPS,
     ECOMIND_CLOCK_BEHIND,
+    ECOMIND_BACKUP_TIME,
     ECOMIND_LOADER_SPANS,
     ECOMIND_LOADER_LAG,
     ECOMIND_LOADER_DURATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from ecomind_receiver.http_server import HttpServer
 from ecomind_receiver.secrets import Secrets
 from ecomind_receiver.server import Receiver
 from ecomind_receiver.settings import Settings
+from ecomind_receiver.telemetry import prometheus_text
 from ecomind_receiver.tenants import Scope
 
 HERE, ELSEWHERE = ("127.0.0.1", 50_000), ("192.0.2.7", 50_000)
@@ -89,6 +91,7 @@ def lines(answer: Any) -> list[dict[str, Any]]:
 
 
 def test_a_backup_is_taken_and_told_line_by_line(server: Server, tmp_path: Path) -> None:
+    assert "ecomind_backup_time_seconds{" not in prometheus_text(server.receiver)
     answer = server.post(tmp_path / "b")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -98,6 +101,9 @@ def test_a_backup_is_taken_and_told_line_by_line(server: Server, tmp_path: Path)
     assert taken["directory"] == str(tmp_path / "b") and taken["calls"] == 0
     assert taken["size_bytes"] > 0 and taken["not_included"].keys() >= {"keys", "spool"}
     assert (tmp_path / "b" / NAME).exists()
+    metrics = prometheus_text(server.receiver)
+    until = re.search(r"^ecomind_backup_time_seconds{.*} (\S+)$", metrics, re.MULTILINE)
+    assert until and float(until[1]) == datetime.fromisoformat(taken["as_of"]).timestamp()
 
 
 def test_a_directory_that_can_not_be_used_is_refused_at_once(
@@ -148,11 +154,18 @@ def command(settings: Settings, *words: str, **environment: str) -> Result:
     return CliRunner().invoke(cli.app, [*words], env=given)
 
 
+def doctor(settings: Settings) -> str:
+    """What doctor says of backups."""
+    told = command(settings, "doctor", "--data-dir", str(settings.data_dir), "--json").stdout
+    return str(next(found["detail"] for found in json.loads(told) if found["name"] == "backup"))
+
+
 def test_there_and_back_from_the_terminal(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     data, backup, new = str(settings.data_dir), str(tmp_path / "b"), str(tmp_path / "new")
     nothing = command(settings, "backup", backup, "--data-dir", data)
     assert nothing.exit_code == 2 and "nothing to back up" in nothing.stderr
+    assert "none was taken yet" in doctor(settings)
     with asyncio.Runner() as runner:
         receiver = Receiver(settings, listeners=False)
         runner.run(receiver.start())
@@ -161,6 +174,7 @@ def test_there_and_back_from_the_terminal(tmp_path: Path) -> None:
     taken = command(settings, "backup", backup, "--data-dir", data)
     assert taken.exit_code == 0, taken.output
     assert "All that was acknowledged before" in taken.stdout and "Not in it: keys." in taken.stdout
+    assert re.fullmatch(rf"all until .* UTC, 0 hours ago, in {backup}", doctor(settings))
     again = command(settings, "backup", backup, "--data-dir", data)
     assert again.exit_code == 1 and "is not empty" in again.stderr
 

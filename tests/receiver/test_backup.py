@@ -18,7 +18,7 @@ from support.otlp import CHAT, protobuf
 from support.receiver import Running, load, make_settings
 from support.spans import Span, span_request
 
-from ecomind_receiver.backup import making, manifest, restoring
+from ecomind_receiver.backup import last, making, manifest, restoring
 from ecomind_receiver.backup.clone import CLONE, Clone
 from ecomind_receiver.backup.manifest import BackupError, Manifest, Progress
 from ecomind_receiver.ingest import PROTOBUF
@@ -105,6 +105,19 @@ def test_an_engine_that_can_not_clone(
     assert (
         refusal(use, tmp_path / "b") == "The backup failed: engine error 47 (UNKNOWN_IDENTIFIER)."
     )
+
+
+def test_the_last_backup_is_told_of(use: Open, tmp_path: Path) -> None:
+    """Also by a process that did not take it; one that failed is none."""
+    data_dir = use.store.path.parent
+    assert use.backups.last is None
+    made = use.backups.make(tmp_path / "first", quiet)
+    assert use.backups.last == (made.as_of, str(tmp_path / "first"))
+    with pytest.raises(BackupError):
+        use.backups.make(tmp_path / "first", quiet)
+    assert last.read(data_dir) == (made.as_of, str(tmp_path / "first"))
+    (data_dir / "last_backup.json").write_text("{")
+    assert last.read(data_dir) is None
 
 
 def test_an_empty_directory_is_as_good_as_none(use: Open, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_every_metric_states_its_unit() -> None:
         "ecomind.spool.writable": "1",
         "ecomind.clock.jumps": "{jump}",
         "ecomind.clock.behind": "s",
+        "ecomind.backup.time": "s",
         "ecomind.reconcile.corrections": "{call}",
         "ecomind.quarantine.records": "{record}",
         "ecomind.tenant.claims": "{claim}",

@@ -21,6 +21,7 @@ from pathlib import Path
 from ecomind_query.commands import door_checks, running
 from ecomind_query.commands.findings import Check, Finding
 from ecomind_query.shapes import HIDDEN
+from ecomind_receiver.backup.last import read as read_last
 from ecomind_receiver.http_server import foreign, is_foreign
 from ecomind_receiver.kafka.config import KafkaSettingError, import_client
 from ecomind_receiver.settings import Settings
@@ -177,6 +178,21 @@ def store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", False, str(error), "Follow the sentence, then look again.")
 
 
+def backup(settings: Settings) -> Iterator[Finding]:
+    """How old the last backup is. Where a server holds the telemetry, backups are its own."""
+    if settings.store is not None:
+        return
+    last = read_last(settings.data_dir)
+    if last is None:
+        yield Finding("backup", True, "none was taken yet; take one with: ecomind backup DIRECTORY")
+        return
+    hours = (datetime.now(UTC) - last.as_of).total_seconds() / 3600
+    age = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+    detail = f"all until {last.as_of:%Y-%m-%d %H:%M} UTC, {age} ago, in {last.directory}"
+    there = Path(last.directory).is_dir()
+    yield Finding("backup", True, detail if there else f"{detail}, which is not there now")
+
+
 def clock(settings: Settings) -> Iterator[Finding]:
     """Whether the clock can be right: spans outside the retention are refused by it."""
     now = datetime.now(UTC)
@@ -204,6 +220,7 @@ CHECKS: tuple[Check, ...] = (
     kafka,
     engine,
     store,
+    backup,
     clock,
 )
 REMOTE_CHECKS: tuple[Check, ...] = (versions, remote_server, door_checks.remote_key, clock)

@@ -8,6 +8,7 @@ named .partial until it is whole, synced and described, and is then renamed.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -19,8 +20,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ecomind_receiver.backup import manifest, sums
+from ecomind_receiver.backup import last, manifest, sums
 from ecomind_receiver.backup.clone import CLONE, Clone
+from ecomind_receiver.backup.last import LastBackup
 from ecomind_receiver.backup.manifest import BackupError, Manifest, Observe, Progress
 from ecomind_receiver.batch import Buffer
 from ecomind_receiver.control import engines
@@ -29,6 +31,8 @@ from ecomind_receiver.control.store import ControlStore, default_url
 from ecomind_receiver.durable import sync_directory
 from ecomind_receiver.settings import Settings
 from ecomind_receiver.store import Store, describe
+
+log = logging.getLogger("ecomind.backup")
 
 _DRAIN_SECONDS, _POLL_SECONDS = 600.0, 0.05
 _ROOM = 1.05
@@ -61,6 +65,11 @@ class Backups:
         self._clone = Clone(store)
         if not store.is_shared:
             self._clone.drop()
+
+    @property
+    def last(self) -> LastBackup | None:
+        """The last one that was taken of this data directory, by whatever process."""
+        return last.read(self._settings.data_dir)
 
     def stop(self) -> None:
         """Give up the backup that is being taken; return once it has ended."""
@@ -148,6 +157,10 @@ class Backups:
         manifest.write(draft, made)
         os.rename(draft, directory)
         sync_directory(directory.parent)
+        try:
+            last.note(self._settings.data_dir, as_of, directory)
+        except OSError as error:  # the backup is whole all the same
+            log.warning("a backup could not be noted", extra={"error": describe(error)})
         return made
 
     def _drain(self, observe: Observe) -> datetime:
