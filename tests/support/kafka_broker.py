@@ -65,7 +65,8 @@ class KafkaBroker:
         self._configuration = folder / "server.properties"
         text = _CONFIGURATION.format(port=port, controller=controller, folder=folder)
         self._configuration.write_text(text)
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A first byte of zero is an "A"; an id that begins with "-" is taken for an option.
+        cluster = urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         storage = ("kafka.tools.StorageTool", "format", "-t", cluster)
         done = subprocess.run(
             [*_java(), *storage, "-c", str(self._configuration)], capture_output=True, text=True
