@@ -26,7 +26,7 @@ up: .venv/demo ## Start Ecomind on this machine
 	@$(BIN)/ecomind up $(ARGS)
 
 test: lint types browser-tools js-sdk kafka-jars ## Run everything that must pass: lint, types, then every test
-	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@ECOMIND_TEST_BACKEND=$(BACKEND) $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 captures: .venv/dev ## Count 82 captures of real instrumentations and print how many are exact
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/captures $(PYTEST_ARGS)

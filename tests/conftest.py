@@ -1,6 +1,7 @@
-"""What a test adds to the end of the report, also when it ran in a process of its own.
+"""In which order files are run, and what a test adds to the end of the report.
 
-Lines of any test, and the failure table, which `--failure-table FILE` writes as JSON too.
+Also of one that ran in a process of its own: lines of any test, and the failure table, which
+`--failure-table FILE` writes as JSON too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,13 @@ import pytest
 from failure import table
 
 _LINE = "line of the report"
+_LONGEST = ("kafka", "isolation", "failure", "conformance", "ui", "demo", "server_store", "tenancy")
+"""Folders whose files take longest, in that order: begun last, one of them would end alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

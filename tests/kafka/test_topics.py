@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from confluent_kafka import Producer
 from support.kafka_broker import KafkaBroker
@@ -85,15 +86,17 @@ def test_a_topic_that_is_made_again_is_read_from_its_beginning(
 
 
 def test_partitions_that_are_added_are_read(
-    shared_broker: KafkaBroker, on_kafka: OnKafka, topic: str
+    shared_broker: KafkaBroker, on_kafka: OnKafka, topic: str, tmp_path: Path
 ) -> None:
     spans = f"{topic}-spans"
+    options = tmp_path / "options"
+    options.write_text("topic.metadata.refresh.interval.ms = 1000\n")  # else seen after 30 s
     shared_broker.create(topic)
     shared_broker.create(spans)
 
     async def scenario() -> list[int]:
         async with on_kafka(shared_broker)(
-            kafka_collector_topics=f"{spans}=org_demo/default"
+            kafka_collector_topics=f"{spans}=org_demo/default", kafka_options_file=options
         ) as receiver:
             shared_broker.send(spans, call(1))
             await until(lambda: stored(receiver) == [1])
