@@ -35,6 +35,17 @@ def test_the_filler_makes_so_many_calls_and_tops_them_up(tmp_path: Path) -> None
         [rollup] = store.query("SELECT sum(calls) AS n, sum(input_tokens) AS tokens"
                                " FROM usage_hourly")  # fmt: skip
         assert (rollup["n"], rollup["tokens"]) == (20_000, calls["tokens"])
+        [waiting] = store.query(
+            "SELECT count() AS n FROM calls WHERE received_at >="
+            " (SELECT max(window_end) FROM reconciled)"
+        )
+        [closed] = store.query(
+            "SELECT count() AS days, sum(calls) AS calls FROM"
+            " (SELECT day, argMax(calls, generation) AS calls FROM day_closes GROUP BY day)"
+        )
+        assert waiting["n"] == 0
+        assert closed["days"] in (DAYS - 3, DAYS - 2)
+        assert closed["calls"] == closed["days"] * 9_000 / DAYS  # what came later is not of today
     finally:
         store.close()
 

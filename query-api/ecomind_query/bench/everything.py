@@ -51,9 +51,9 @@ def everything(
     """Measure every kind of request, then reading and receiving as the store grows."""
     text = _marked(write) if write else ""
     say = Console(stderr=True).print
+    ingest: dict[str, dict[str, Any]] = {}
     try:
         with working_folder(data_dir) as folder:
-            ingest = {}
             for plan in _plans(seconds, warmup):
                 say(f"{_name(plan)} …")
                 place = folder / _name(plan)
@@ -61,6 +61,8 @@ def everything(
                 ingest[_name(plan)] = asdict(measure(plan, place))
             growth = measure_growth(folder / "growth", sorted(calls or SIZES), seconds)
     except (ServerError, OSError) as error:
+        if as_json and ingest:
+            print_json({"machine": machine(), "ingest": ingest})  # minutes of measuring
         fail(f"The benchmark could not run: {error}", NOT_STARTED)
     figures = {"machine": machine(), "ingest": ingest, "growth": growth}
     if write:

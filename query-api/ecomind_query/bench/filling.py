@@ -2,11 +2,13 @@
 
 They are as a large installation has them: ninety days, every hour of them, thirty models in four
 places, eight teams, so that a hundred million calls are two million rows of the rollup. They go
-through the table's own views, a day at a time, as calls do that are received.
+through the table's own views, a day at a time, as calls do that are received; windows and days are
+closed, so that a server which is started on them has nothing to catch up on.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +16,7 @@ from ecomind_processor.factors import FactorSet
 from ecomind_processor.resolution import CallKey, resolve
 from ecomind_query.bench.workload import MODELS
 from ecomind_receiver.catalogue import Catalogue
+from ecomind_receiver.closing import Closer
 from ecomind_receiver.store import Store
 from ecomind_receiver.tenants import LOCAL
 
@@ -53,6 +56,11 @@ def fill(
         if rows > 0:
             store.command(_insert(start, hours, rows, ids, calls * DAYS + number))
         told(number + 1)
+    window = 60
+    store.insert(
+        "reconciled", ["window_end", "corrections"], [[int(time.time()) // window * window, 0]]
+    )
+    Closer(store).close_days()
 
 
 def _insert(day: datetime, hours: int, rows: int, ids: list[int], salt: int) -> str:
@@ -68,7 +76,7 @@ def _insert(day: datetime, hours: int, rows: int, ids: list[int], salt: int) -> 
             'production', {provider}, {model}, {place}, 'chat', 'bench', at, 200000 + id % 3000000,
             id, bitXor(id, 6148914691236517205), cityHash64(id), 200 + id % 2000, 50 + id % 500,
             'reported', 1, 1, arrayElement({ids}, kind), 0.1 + id % 100 / 100, 0.04, 0.3,
-            toDateTime(at, 'UTC'), {salt}, 'standard'
+            least(toDateTime(at, 'UTC'), now('UTC') - 120), {salt}, 'standard'
         FROM (
             SELECT cityHash64(number, {salt}) AS id, number % {len(kinds)} + 1 AS kind,
                 intDiv(number, {len(kinds)}) % {hours} AS hour,

@@ -23,6 +23,9 @@ from ecomind_query.cursors import call_id
 from ecomind_query.direct import DIRECT
 from ecomind_query.siphash import siphash64
 
+_NOT_YET = (404, 429)
+"""Not there, or too many ask already: the probes before this one."""
+
 REQUESTS_PER_S = 100
 """Of 512 spans: a sixth of what two cores can store."""
 PROBE_SECONDS, POLL_SECONDS = 0.5, 0.02
@@ -88,7 +91,7 @@ def _visible_after_ms(server: Server) -> float:
             DIRECT.open(f"{server.addresses['api']}/v1/calls/{call}", timeout=_WAIT_SECONDS).close()
             return (time.monotonic() - acked_at) * 1000
         except urllib.error.HTTPError as error:
-            if error.code != 404:
+            if error.code not in _NOT_YET:
                 raise
             error.close()
         time.sleep(POLL_SECONDS)
