@@ -148,7 +148,7 @@ class Pipeline:
         self._empty_tables()
         return self._read(job, write, functools.partial(self._decode_sql, job))
 
-    def _decode_sql(self, job: Job, kind: Kind, path: str) -> str:
+    def _decode_sql(self, job: Job, path: str, kind: Kind) -> str:
         return decode_sql(
             path,
             self._tables["staging"],
@@ -159,12 +159,12 @@ class Pipeline:
         )
 
     def _read(
-        self, job: Job, write: Callable[[Sink], T], sql: Callable[[Kind, str], str]
+        self, job: Job, write: Callable[[Sink], T], sql: Callable[[str, Kind], str]
     ) -> tuple[T, Exception | None]:
         """Have the engine read what `write` gives, once for each kind of record; see `feed`."""
 
         def read(kind: Kind, path: str) -> None:
-            self._engine.command(sql(kind, path))
+            self._engine.command(sql(path, kind))
 
         for kind in job.batch.kinds():
             written, failure = feed(write, functools.partial(read, kind))
@@ -179,7 +179,7 @@ class Pipeline:
             return self._fill_staging(job, functools.partial(_write, chosen))[1]
 
         def probe(chosen: list[bytes]) -> Exception | None:
-            return self._read(job, functools.partial(_write, chosen), _probe_sql)[1]
+            return self._read(job, functools.partial(_write, chosen), probe_sql)[1]
 
         if failure := decode([_EMPTY_RECORD]):
             raise failure  # the engine is at fault, and not the data
@@ -367,7 +367,3 @@ def _failing(
 def _write(records: list[bytes], sink: Sink) -> None:
     for record in records:
         sink(record)
-
-
-def _probe_sql(kind: Kind, path: str) -> str:
-    return probe_sql(path, kind)

@@ -7,14 +7,13 @@ in it because keys are made with them: with others, the coefficients here would 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ecomind_processor.footprint import Coefficients
 from ecomind_processor.terms import Terms, parse
 from ecomind_receiver.cardinality import Cap
-from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.durable import replace_text
 
 
 @dataclass
@@ -48,13 +47,7 @@ def read(segment_path: Path) -> Plan:
 def write(segment_path: Path, plan: Plan) -> None:
     """Make the plan durable: all of it or none."""
     path = path_beside(segment_path)
-    draft = path.with_suffix(".draft")
-    with open(draft, "w") as file:
-        file.write(dumps(plan))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    sync_directory(path.parent)
+    replace_text(path, path.with_suffix(".draft"), dumps(plan))
 
 
 def loads(text: str) -> Plan:

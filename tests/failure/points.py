@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ecomind_receiver import loader, plan, segment
+from ecomind_receiver import durable, loader, plan, segment
 from ecomind_receiver.closing import Closer
 from ecomind_receiver.pipeline import Pipeline
 from ecomind_receiver.reconcile import Reconciler
@@ -39,7 +39,7 @@ LOADER = {
     "decoded": Point(Pipeline, "_decode"),
     "lent": Point(Pipeline, "_lend"),
     "capped": Point(Pipeline, "_cap"),
-    "plan drafted": Point(plan, "sync_directory", before=True),
+    "plan drafted": Point(durable, "sync_directory", before=True),
     "plan written": Point(plan, "write"),
     "resolved": Point(Pipeline, "_resolve"),
     "losers marked": Point(Pipeline, "_mark_losers"),

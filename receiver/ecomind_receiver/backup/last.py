@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ecomind_receiver.durable import sync_directory
+from ecomind_receiver.durable import replace_text
 
 _NAME = "last_backup.json"
 
@@ -20,15 +19,11 @@ class LastBackup(NamedTuple):
     directory: str
 
 
-def note(data_dir: Path, as_of: datetime, directory: Path) -> None:
+def note(data_dir: Path, taken: LastBackup) -> None:
     """Keep it in the data directory. Raises OSError."""
-    draft = data_dir / f"{_NAME}.new"
-    with open(draft, "w", encoding="utf-8") as file:
-        json.dump({"as_of": as_of.isoformat(), "directory": str(directory)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(data_dir / _NAME)
-    sync_directory(data_dir)
+    text = json.dumps({"as_of": taken.as_of.isoformat(), "directory": taken.directory})
+    path = data_dir / _NAME
+    replace_text(path, path.with_suffix(".new"), text)
 
 
 def read(data_dir: Path) -> LastBackup | None:

@@ -56,6 +56,7 @@ class Backups:
         self, settings: Settings, store: Store, spool: Buffer, trouble: Callable[[], str]
     ) -> None:
         """`trouble` says why segments can't be stored now, if they can't."""
+        self.last = last.read(settings.data_dir)  # who owns the directory alone takes another
         self._settings = settings
         self._store = store
         self._spool = spool
@@ -65,11 +66,6 @@ class Backups:
         self._clone = Clone(store)
         if not store.is_shared:
             self._clone.drop()
-
-    @property
-    def last(self) -> LastBackup | None:
-        """The last one that was taken of this data directory, by whatever process."""
-        return last.read(self._settings.data_dir)
 
     def stop(self) -> None:
         """Give up the backup that is being taken; return once it has ended."""
@@ -157,8 +153,9 @@ class Backups:
         manifest.write(draft, made)
         os.rename(draft, directory)
         sync_directory(directory.parent)
+        self.last = LastBackup(as_of, str(directory))
         try:
-            last.note(self._settings.data_dir, as_of, directory)
+            last.note(self._settings.data_dir, self.last)
         except OSError as error:  # the backup is whole all the same
             log.warning("a backup could not be noted", extra={"error": describe(error)})
         return made
